@@ -1,0 +1,146 @@
+package dev.semanticid.core.clustering;
+
+/**
+ * The float64 arithmetic that defines semantic IDs: every sum runs in index order, nothing is
+ * fused, so each result is the same bits on every machine. Loops are laid out across rows or
+ * candidates, never across components, because that leaves each sum's order alone.
+ */
+public final class ExactDistance {
+
+  private ExactDistance() {}
+
+  /** ‖r‖₂ of {@code d} components from {@code begin} on. */
+  public static double norm(double[] r, int begin, int d) {
+    double sum = 0;
+    for (int i = begin; i < begin + d; i++) {
+      sum += r[i] * r[i];
+    }
+    return Math.sqrt(sum);
+  }
+
+  /**
+   * ‖r_i‖₂ of {@code n} rows; four rows run side by side, because one sum alone waits for each
+   * addition to finish.
+   *
+   * @param r n × d, row-major
+   * @param norms receives n norms
+   */
+  public static void norms(double[] r, int n, int d, double[] norms) {
+    int row = 0;
+    for (; row + 4 <= n; row += 4) {
+      int a = row * d;
+      int b = a + d;
+      int c = b + d;
+      int e = c + d;
+      double sa = 0;
+      double sb = 0;
+      double sc = 0;
+      double se = 0;
+      for (int i = 0; i < d; i++) {
+        sa += r[a + i] * r[a + i];
+        sb += r[b + i] * r[b + i];
+        sc += r[c + i] * r[c + i];
+        se += r[e + i] * r[e + i];
+      }
+      norms[row] = Math.sqrt(sa);
+      norms[row + 1] = Math.sqrt(sb);
+      norms[row + 2] = Math.sqrt(sc);
+      norms[row + 3] = Math.sqrt(se);
+    }
+    for (; row < n; row++) {
+      norms[row] = norm(r, row * d, d);
+    }
+  }
+
+  /** ½‖u − c‖², u float64 and c float32, {@code d} components each from their place on. */
+  public static double halfSquared(double[] u, int uBegin, float[] c, int cBegin, int d) {
+    double sum = 0;
+    for (int i = 0; i < d; i++) {
+      double difference = u[uBegin + i] - c[cBegin + i];
+      sum += difference * difference;
+    }
+    return 0.5 * sum;
+  }
+
+  /**
+   * The candidate nearest to u, the lowest index on an exact tie.
+   *
+   * @param u one vector, d components from {@code uBegin} on
+   * @param centroids K × d, row-major
+   * @param candidates ascending indices of centroids, {@code count} of them, at least one
+   */
+  public static int nearestOf(
+      double[] u, int uBegin, float[] centroids, int d, int[] candidates, int count) {
+    int best = -1;
+    double bestScore = Double.POSITIVE_INFINITY;
+    int at = 0;
+    for (; at + 4 <= count; at += 4) {
+      int a = candidates[at] * d;
+      int b = candidates[at + 1] * d;
+      int c = candidates[at + 2] * d;
+      int e = candidates[at + 3] * d;
+      double sa = 0;
+      double sb = 0;
+      double sc = 0;
+      double se = 0;
+      for (int i = 0; i < d; i++) {
+        double ui = u[uBegin + i];
+        double da = ui - centroids[a + i];
+        double db = ui - centroids[b + i];
+        double dc = ui - centroids[c + i];
+        double de = ui - centroids[e + i];
+        sa += da * da;
+        sb += db * db;
+        sc += dc * dc;
+        se += de * de;
+      }
+      for (int t = 0; t < 4; t++) {
+        double score = 0.5 * (t == 0 ? sa : t == 1 ? sb : t == 2 ? sc : se);
+        if (score < bestScore || best < 0) {
+          bestScore = score;
+          best = candidates[at + t];
+        }
+      }
+    }
+    for (; at < count; at++) {
+      double score = halfSquared(u, uBegin, centroids, candidates[at] * d, d);
+      if (score < bestScore || best < 0) {
+        bestScore = score;
+        best = candidates[at];
+      }
+    }
+    return best;
+  }
+
+  /**
+   * x · c in float64; eight partial sums, so the order differs from the loop's: an estimate with a
+   * bound, not a definition.
+   */
+  public static double dot(float[] x, int xBegin, float[] c, int cBegin, int d) {
+    double s0 = 0;
+    double s1 = 0;
+    double s2 = 0;
+    double s3 = 0;
+    double s4 = 0;
+    double s5 = 0;
+    double s6 = 0;
+    double s7 = 0;
+    int i = 0;
+    for (; i + 8 <= d; i += 8) {
+      int a = xBegin + i;
+      int b = cBegin + i;
+      s0 += (double) x[a] * c[b];
+      s1 += (double) x[a + 1] * c[b + 1];
+      s2 += (double) x[a + 2] * c[b + 2];
+      s3 += (double) x[a + 3] * c[b + 3];
+      s4 += (double) x[a + 4] * c[b + 4];
+      s5 += (double) x[a + 5] * c[b + 5];
+      s6 += (double) x[a + 6] * c[b + 6];
+      s7 += (double) x[a + 7] * c[b + 7];
+    }
+    for (; i < d; i++) {
+      s0 += (double) x[xBegin + i] * c[cBegin + i];
+    }
+    return ((s0 + s1) + (s2 + s3)) + ((s4 + s5) + (s6 + s7));
+  }
+}

@@ -1,0 +1,240 @@
+package dev.semanticid.core.clustering;
+
+import dev.semanticid.core.compute.ComputeBackend;
+import dev.semanticid.core.compute.ResidentCodebook;
+import dev.semanticid.core.compute.WorkerPool;
+import java.util.Arrays;
+import java.util.random.RandomGenerator;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * The centroids of one level while they are trained: a buffer of rows from which the first are
+ * chosen, then Sculley's mini-batch k-means (Sculley 2010, "Web-Scale K-Means Clustering"). For a
+ * batch with n_k rows of mean m_k assigned to centroid k, and N_k all rows it was ever assigned:
+ *
+ * <pre>C[k] ← C[k] − 2·lr·(n_k/N_k)·(C[k] − m_k)</pre>
+ *
+ * <p>Centroids are float32 between steps, so a stored codebook is a complete state; sums and means
+ * are float64 in row order, shared out among threads by component, so their bits do not depend on
+ * threads.
+ */
+public final class MiniBatchKMeans implements AutoCloseable {
+
+  private static final int COMPONENTS_PER_TASK = 128;
+
+  private final int width;
+  private final int dimension;
+  private final ComputeBackend backend;
+  private final WorkerPool pool;
+  private final long[] counts;
+  private final int[] batchCounts;
+  private final double[] sums;
+  private float @Nullable [] buffer;
+  private int buffered;
+  private @Nullable CertifiedSearch search;
+  private @Nullable ResidentCodebook resident;
+  private int batchRows;
+  private double batchSquaredNorms;
+
+  /**
+   * @param width number of centroids K
+   * @param dimension components d
+   * @param bufferRows rows from which the first centroids are chosen
+   */
+  public MiniBatchKMeans(
+      int width, int dimension, int bufferRows, ComputeBackend backend, WorkerPool pool) {
+    this.width = width;
+    this.dimension = dimension;
+    this.backend = backend;
+    this.pool = pool;
+    this.counts = new long[width];
+    this.batchCounts = new int[width];
+    this.sums = new double[Math.multiplyExact(width, dimension)];
+    this.buffer = new float[Math.multiplyExact(bufferRows, dimension)];
+  }
+
+  /** Whether the first centroids are chosen. */
+  public boolean initialized() {
+    return search != null;
+  }
+
+  /** Whether the buffer is full. */
+  public boolean bufferFull() {
+    return buffer != null && (long) buffered * dimension == buffer.length;
+  }
+
+  /** Rows that the first centroids were, or will be, chosen from. */
+  public int bufferedRows() {
+    return buffered;
+  }
+
+  /** Adds one row, rounded to float32, unless the buffer is full. */
+  public void offer(double[] u, int uBegin) {
+    if (buffer == null || bufferFull()) {
+      return;
+    }
+    int begin = buffered++ * dimension;
+    for (int i = 0; i < dimension; i++) {
+      buffer[begin + i] = (float) u[uBegin + i];
+    }
+  }
+
+  /** Chooses the first centroids from the buffer; all zero if no row ever reached it. */
+  public void initialize(CentroidInitializer initializer, RandomGenerator random) {
+    float[] points = buffer;
+    if (points == null) {
+      throw new IllegalStateException("the level is initialised already");
+    }
+    start(
+        buffered == 0
+            ? new float[width * dimension]
+            : initializer.initialize(points, buffered, dimension, width, random, pool));
+  }
+
+  /** Starts from given centroids, K × d, row-major, instead of choosing them. */
+  public void start(float[] centroids) {
+    if (centroids.length != width * dimension) {
+      throw new IllegalArgumentException(
+          "%d centroids of dimension %d are %d components, got %d"
+              .formatted(width, dimension, width * dimension, centroids.length));
+    }
+    buffer = null;
+    replace(centroids.clone());
+  }
+
+  private void replace(float[] data) {
+    ResidentCodebook old = resident;
+    var centroids = new Centroids(data, width, dimension);
+    ResidentCodebook made = backend.makeResident(data, width, dimension);
+    resident = made;
+    search = new CertifiedSearch(centroids, made, backend.gamma(dimension));
+    if (old != null) {
+      old.close();
+    }
+  }
+
+  /** The search among the current centroids; they must be initialised. */
+  public CertifiedSearch search() {
+    if (search == null) {
+      throw new IllegalStateException("the level has no centroids yet");
+    }
+    return search;
+  }
+
+  /** Rows N_k that each centroid has absorbed; a copy. */
+  public long[] counts() {
+    return counts.clone();
+  }
+
+  /** A block of assigned rows of the current batch. */
+  public interface AssignedBlock {
+    /** Rows in the block. */
+    int rows();
+
+    /** rows × d, row-major. */
+    double[] vectors();
+
+    /** The centroid of a row, or −1 if the row is to be left out. */
+    int code(int row);
+  }
+
+  /**
+   * Sums up a batch by centroid, row after row in the order given.
+   *
+   * @param blocks the batch
+   */
+  public void accumulate(Iterable<? extends AssignedBlock> blocks) {
+    Arrays.fill(batchCounts, 0);
+    Arrays.fill(sums, 0);
+    batchRows = 0;
+    for (AssignedBlock block : blocks) {
+      for (int row = 0; row < block.rows(); row++) {
+        int code = block.code(row);
+        if (code >= 0) {
+          batchCounts[code]++;
+          batchRows++;
+        }
+      }
+    }
+    int tasks = (dimension + COMPONENTS_PER_TASK - 1) / COMPONENTS_PER_TASK;
+    double[] squares = new double[tasks];
+    pool.forEach(
+        tasks,
+        task -> {
+          int from = task * COMPONENTS_PER_TASK;
+          int to = Math.min(dimension, from + COMPONENTS_PER_TASK);
+          for (AssignedBlock block : blocks) {
+            double[] vectors = block.vectors();
+            for (int row = 0; row < block.rows(); row++) {
+              int code = block.code(row);
+              if (code >= 0) {
+                squares[task] += add(vectors, row * dimension, code * dimension, from, to);
+              }
+            }
+          }
+        });
+    batchSquaredNorms = 0;
+    for (double square : squares) {
+      batchSquaredNorms += square;
+    }
+  }
+
+  private double add(double[] vectors, int u, int c, int from, int to) {
+    for (int i = from; i < to; i++) {
+      sums[c + i] += vectors[u + i];
+    }
+    double squares = 0;
+    for (int i = from; i < to; i++) {
+      squares += vectors[u + i] * vectors[u + i];
+    }
+    return squares;
+  }
+
+  /**
+   * What one update found before it moved the centroids.
+   *
+   * @param rows rows that took part
+   * @param loss Σ_k (n_k/N_k)·‖C[k] − m_k‖²
+   * @param inertia Σ‖u − C[k]‖²
+   */
+  public record Update(int rows, double loss, double inertia) {}
+
+  /** Moves the centroids by the batch last accumulated. */
+  public Update update(double learningRate) {
+    float[] old = search().centroids().data();
+    float[] moved = old.clone();
+    double loss = 0;
+    double inertia = batchSquaredNorms;
+    for (int k = 0; k < width; k++) {
+      int n = batchCounts[k];
+      if (n == 0) {
+        continue;
+      }
+      counts[k] += n;
+      double share = (double) n / counts[k];
+      double squared = 0;
+      double product = 0;
+      double norm = 0;
+      for (int i = k * dimension; i < (k + 1) * dimension; i++) {
+        double c = old[i];
+        double difference = c - sums[i] / n;
+        squared += difference * difference;
+        product += c * sums[i];
+        norm += c * c;
+        moved[i] = (float) (c - 2 * learningRate * share * difference);
+      }
+      loss += share * squared;
+      inertia += n * norm - 2 * product;
+    }
+    replace(moved);
+    return new Update(batchRows, loss, Math.max(0, inertia));
+  }
+
+  @Override
+  public void close() {
+    if (resident != null) {
+      resident.close();
+      resident = null;
+    }
+  }
+}

@@ -1,0 +1,43 @@
+package dev.semanticid.core.compute;
+
+/**
+ * Where dot products are computed: a CPU library or a GPU. A backend is asked per batch, not per
+ * pair, and may round as float32 does in any order of summation: what it returns only narrows the
+ * choice, and the exact decision is made in plain Java above it. So two backends never give
+ * different codes.
+ *
+ * <p>Implementations are safe for use by several threads.
+ */
+public interface ComputeBackend extends AutoCloseable {
+
+  /** Short stable name, as configuration uses it. */
+  String name();
+
+  /** The device and library in words. */
+  String device();
+
+  /**
+   * Copies a matrix to the device, where it stays until closed.
+   *
+   * @param matrix rows × dimension, row-major; not kept
+   * @throws IllegalArgumentException if the array is shorter than the shape says
+   */
+  ResidentCodebook makeResident(float[] matrix, int rows, int dimension);
+
+  /**
+   * Relative error bound γ of one dot product of this many components: {@code |computed − x·c| ≤
+   * γ·‖x‖·‖c‖}, underflow apart. The default is that of float32 in any order of summation, with or
+   * without fused multiply-add (Higham, Accuracy and Stability of Numerical Algorithms, §3.1).
+   */
+  default double gamma(int dimension) {
+    double nu = (dimension + 2) * 0x1p-24;
+    if (nu >= 0.5) {
+      throw new IllegalArgumentException(
+          "dimension %d is too large for float32".formatted(dimension));
+    }
+    return nu / (1 - nu);
+  }
+
+  @Override
+  void close();
+}

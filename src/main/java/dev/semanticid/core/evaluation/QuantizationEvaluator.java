@@ -1,0 +1,195 @@
+package dev.semanticid.core.evaluation;
+
+import dev.semanticid.core.compute.WorkerPool;
+import dev.semanticid.core.quantizer.Codebook;
+import dev.semanticid.core.quantizer.NonFiniteVectorException;
+import dev.semanticid.core.quantizer.ResidualLoop;
+import dev.semanticid.core.quantizer.ResidualQuantizer;
+import dev.semanticid.core.vector.VectorBatch;
+import dev.semanticid.core.vector.VectorSource;
+import java.io.IOException;
+import java.util.ArrayList;
+import java.util.Arrays;
+
+/**
+ * Encodes all rows of a source and reports what became of them. Sums are float64 per block of rows
+ * and added in row order, so a report does not depend on threads.
+ */
+public final class QuantizationEvaluator {
+
+  private static final int BLOCK_ROWS = 64;
+  private static final int CHUNK_BYTES = 32 << 20;
+
+  private final ResidualQuantizer quantizer;
+  private final WorkerPool pool;
+
+  /** An evaluator; closes neither the quantizer nor the pool. */
+  public QuantizationEvaluator(ResidualQuantizer quantizer, WorkerPool pool) {
+    this.quantizer = quantizer;
+    this.pool = pool;
+  }
+
+  /** Hears how many rows are done, after each chunk; whatever it throws ends the evaluation. */
+  @FunctionalInterface
+  public interface Progress {
+    /** {@code rows} rows are done. */
+    void onRows(long rows);
+  }
+
+  /**
+   * Evaluates a source of at least one row.
+   *
+   * @throws IllegalArgumentException if the dimension differs from the codebook's, or there is no
+   *     row
+   * @throws NonFiniteVectorException if a row holds NaN or an infinity
+   * @throws IOException if it cannot be read
+   */
+  public QuantizationReport evaluate(VectorSource source, Progress progress) throws IOException {
+    Codebook codebook = quantizer.codebook();
+    int d = codebook.dimension();
+    int levels = codebook.levels();
+    int rows = Math.toIntExact(source.rows());
+    if (rows < 1) {
+      throw new IllegalArgumentException("a report needs at least one row, got " + rows);
+    }
+    int[] codes = new int[Math.multiplyExact(rows, levels)];
+    int chunkRows = Math.clamp(CHUNK_BYTES / (4 * d), BLOCK_ROWS, 1 << 16);
+    float[] chunk = new float[Math.min(chunkRows, rows) * d];
+    var total = new Sums(levels);
+    for (int begin = 0; begin < rows; begin += chunkRows) {
+      int count = Math.min(chunkRows, rows - begin);
+      source.read(begin, count, chunk, 0);
+      var batch = new VectorBatch(chunk, count, d);
+      int bad = batch.firstNonFiniteRow();
+      if (bad >= 0) {
+        throw new NonFiniteVectorException(source.description(), begin + (long) bad);
+      }
+      int[] chunkCodes = quantizer.encode(batch);
+      System.arraycopy(chunkCodes, 0, codes, begin * levels, count * levels);
+      int blocks = (count + BLOCK_ROWS - 1) / BLOCK_ROWS;
+      Sums[] sums = new Sums[blocks];
+      pool.forEach(
+          blocks,
+          i -> {
+            int from = i * BLOCK_ROWS;
+            sums[i] =
+                Sums.of(codebook, chunk, from, Math.min(BLOCK_ROWS, count - from), chunkCodes);
+          });
+      for (Sums block : sums) {
+        total.add(block);
+      }
+      progress.onRows(begin + (long) count);
+    }
+    return report(codebook, total, codes, rows);
+  }
+
+  private static QuantizationReport report(Codebook codebook, Sums sums, int[] codes, int rows) {
+    int levels = codebook.levels();
+    int d = codebook.dimension();
+    var reports = new ArrayList<LevelReport>();
+    for (int l = 0; l < levels; l++) {
+      long[] uses = new long[codebook.width(l)];
+      for (int row = 0; row < rows; row++) {
+        uses[codes[row * levels + l]]++;
+      }
+      int dead = 0;
+      double entropy = 0;
+      for (long use : uses) {
+        if (use == 0) {
+          dead++;
+        } else {
+          double p = (double) use / rows;
+          entropy -= p * Math.log(p);
+        }
+      }
+      reports.add(
+          new LevelReport(
+              l,
+              uses.length,
+              sums.inertia[l],
+              sums.input > 0 ? Math.sqrt(sums.inertia[l] / sums.input) : 0,
+              (double) (uses.length - dead) / uses.length,
+              dead,
+              entropy,
+              Math.exp(entropy),
+              sums.exhausted[l],
+              sums.norms[l] / rows));
+    }
+    CollisionReport collisions = CollisionReport.of(codes, codebook.widths());
+    double components = (double) rows * d;
+    return new QuantizationReport(
+        rows,
+        sums.inertia[levels - 1] / components,
+        sums.reconstruction / components,
+        (double) collisions.distinct() / rows,
+        (double) collisions.colliding() / rows,
+        collisions.maxGroup(),
+        reports);
+  }
+
+  private static final class Sums {
+
+    private final double[] inertia;
+    private final double[] norms;
+    private final long[] exhausted;
+    private double input;
+    private double reconstruction;
+
+    Sums(int levels) {
+      inertia = new double[levels];
+      norms = new double[levels];
+      exhausted = new long[levels];
+    }
+
+    /** Walks rows down the levels along their codes. */
+    static Sums of(Codebook codebook, float[] vectors, int from, int n, int[] codes) {
+      int d = codebook.dimension();
+      int levels = codebook.levels();
+      var sums = new Sums(levels);
+      var loop = new ResidualLoop(d, codebook.settings());
+      double[] scales = new double[n];
+      Arrays.fill(scales, 1);
+      loop.begin(vectors, from * d, n);
+      for (int l = 0; l < levels; l++) {
+        loop.enter(l);
+        for (int row = 0; row < n; row++) {
+          sums.norms[l] += loop.norms()[row];
+          if (l == 0) {
+            sums.input += loop.unitNorms()[row] * loop.unitNorms()[row];
+          }
+          if (codebook.normalizeResiduals()) {
+            scales[row] *= loop.norms()[row];
+            sums.exhausted[l] += loop.exhausted(row) ? 1 : 0;
+          }
+        }
+        loop.leave(codebook.centroids(l).data(), codes, from * levels + l, levels);
+        for (int row = 0; row < n; row++) {
+          double squared = squaredNorm(loop.residuals(), row * d, d);
+          sums.inertia[l] += squared;
+          if (l + 1 == levels) {
+            sums.reconstruction += scales[row] * scales[row] * squared;
+          }
+        }
+      }
+      return sums;
+    }
+
+    private static double squaredNorm(double[] r, int begin, int d) {
+      double sum = 0;
+      for (int i = begin; i < begin + d; i++) {
+        sum += r[i] * r[i];
+      }
+      return sum;
+    }
+
+    void add(Sums other) {
+      input += other.input;
+      reconstruction += other.reconstruction;
+      for (int l = 0; l < inertia.length; l++) {
+        inertia[l] += other.inertia[l];
+        norms[l] += other.norms[l];
+        exhausted[l] += other.exhausted[l];
+      }
+    }
+  }
+}

@@ -1,0 +1,29 @@
+package dev.semanticid.core.evaluation;
+
+import java.util.List;
+
+/**
+ * What a codebook did to a data set.
+ *
+ * @param rows number of rows
+ * @param mse mean square of a component of the last residual, as the algorithm sees it
+ * @param reconstructionMse mean square of a component of x − x̂, x̂ rebuilt from the codes and the
+ *     row's own norms
+ * @param uniqueRatio distinct semantic IDs / rows
+ * @param collidingShare share of rows whose semantic ID another row has too
+ * @param maxGroup rows of the most frequent semantic ID
+ * @param levels one report per level
+ */
+public record QuantizationReport(
+    long rows,
+    double mse,
+    double reconstructionMse,
+    double uniqueRatio,
+    double collidingShare,
+    long maxGroup,
+    List<LevelReport> levels) {
+
+  public QuantizationReport {
+    levels = List.copyOf(levels);
+  }
+}

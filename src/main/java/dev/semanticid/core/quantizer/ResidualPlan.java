@@ -1,0 +1,82 @@
+package dev.semanticid.core.quantizer;
+
+import dev.semanticid.core.clustering.CertifiedSearch;
+import dev.semanticid.core.compute.ComputeBackend;
+import dev.semanticid.core.compute.ResidentCodebook;
+import java.util.ArrayList;
+import java.util.List;
+
+/**
+ * Forms the contract's residuals in float64, bit for bit, and runs one GEMM per level to find their
+ * nearest centroids. Needs no tables, so it serves codebooks of any width; and no error is carried
+ * from level to level, so it serves any depth.
+ */
+final class ResidualPlan implements EncodingPlan {
+
+  private final Codebook codebook;
+  private final List<CertifiedSearch> searches = new ArrayList<>();
+  private final List<ResidentCodebook> residents = new ArrayList<>();
+  private final int blockRows;
+
+  ResidualPlan(Codebook codebook, ComputeBackend backend) {
+    this.codebook = codebook;
+    int d = codebook.dimension();
+    int maxWidth = 0;
+    try {
+      for (int l = 0; l < codebook.levels(); l++) {
+        var centroids = codebook.centroids(l);
+        ResidentCodebook resident = backend.makeResident(centroids.data(), centroids.width(), d);
+        residents.add(resident);
+        searches.add(new CertifiedSearch(centroids, resident, backend.gamma(d)));
+        maxWidth = Math.max(maxWidth, centroids.width());
+      }
+    } catch (RuntimeException | Error e) {
+      close();
+      throw e;
+    }
+    this.blockRows = BlockSize.rows(4L * maxWidth + 12L * d);
+  }
+
+  @Override
+  public String name() {
+    return "residual";
+  }
+
+  @Override
+  public int blockRows() {
+    return blockRows;
+  }
+
+  @Override
+  public long bytes() {
+    return residents.stream().mapToLong(ResidentCodebook::bytes).sum();
+  }
+
+  @Override
+  public Worker newWorker() {
+    var loop = new ResidualLoop(codebook.dimension(), codebook.settings());
+    var scratch = new CertifiedSearch.Scratch();
+    int levels = codebook.levels();
+    return (vectors, offset, n, codes, codesBegin) -> {
+      loop.begin(vectors, offset, n);
+      int rescored = 0;
+      for (int l = 0; l < levels; l++) {
+        loop.enter(l);
+        rescored +=
+            searches
+                .get(l)
+                .assign(
+                    loop.residuals(), loop.unitNorms(), n, codes, codesBegin + l, levels, scratch);
+        if (l + 1 < levels) {
+          loop.leave(codebook.centroids(l).data(), codes, codesBegin + l, levels);
+        }
+      }
+      return rescored;
+    };
+  }
+
+  @Override
+  public void close() {
+    residents.forEach(ResidentCodebook::close);
+  }
+}

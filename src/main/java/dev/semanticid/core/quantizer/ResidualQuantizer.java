@@ -1,0 +1,142 @@
+package dev.semanticid.core.quantizer;
+
+import dev.semanticid.core.compute.ComputeBackend;
+import dev.semanticid.core.compute.WorkerPool;
+import dev.semanticid.core.vector.VectorBatch;
+import java.util.Queue;
+import java.util.concurrent.ConcurrentLinkedQueue;
+import java.util.concurrent.atomic.LongAdder;
+
+/**
+ * Encodes vectors with a codebook that is resident on a {@link ComputeBackend}, exactly: every code
+ * is what the contract's float64 loop gives ({@link Codebook}), whatever the batch, the threads,
+ * the plan and the backend.
+ *
+ * <p>A float32 GEMM proposes, a rigorous error bound proves, and what it cannot prove is decided by
+ * the loop itself. Safe for use by several threads; {@link #close()} frees the device memory, after
+ * the last call has returned.
+ */
+public final class ResidualQuantizer implements AutoCloseable {
+
+  /** Fewer rows than this per thread are not worth handing over. */
+  private static final int FEWEST_ROWS_PER_THREAD = 16;
+
+  private final Codebook codebook;
+  private final EncodingPlan plan;
+  private final String planReason;
+  private final WorkerPool pool;
+  private final Queue<EncodingPlan.Worker> idle = new ConcurrentLinkedQueue<>();
+  private final LongAdder encodedRows = new LongAdder();
+  private final LongAdder rescoredDecisions = new LongAdder();
+
+  /**
+   * Makes the codebook resident, with the plan that one GEMM for all levels if its tables fit the
+   * budget.
+   *
+   * @param codebook what to encode with
+   * @param backend where its centroids shall live; not closed with this object
+   * @param pool the threads that large batches are shared among; not closed with this object
+   * @param tableBudget bytes that tables may take; 0 always chooses the plan that forms residuals
+   */
+  public ResidualQuantizer(
+      Codebook codebook, ComputeBackend backend, WorkerPool pool, long tableBudget) {
+    this.codebook = codebook;
+    this.pool = pool;
+    long tableBytes = GramTables.bytes(codebook);
+    boolean stacked = tableBudget > 0 && tableBytes <= tableBudget;
+    this.plan =
+        stacked ? new StackedPlan(codebook, backend, pool) : new ResidualPlan(codebook, backend);
+    this.planReason =
+        "tables need %d bytes, the budget is %d: %s"
+            .formatted(
+                tableBytes,
+                tableBudget,
+                stacked ? "one GEMM for all levels" : "one GEMM per level, on formed residuals");
+  }
+
+  /** The codebook it encodes with. */
+  public Codebook codebook() {
+    return codebook;
+  }
+
+  /** Name of the plan in use. */
+  public String plan() {
+    return plan.name();
+  }
+
+  /** Why that plan. */
+  public String planReason() {
+    return planReason;
+  }
+
+  /** Memory held on the device and in tables, in bytes. */
+  public long residentBytes() {
+    return plan.bytes();
+  }
+
+  /** Rows encoded so far. */
+  public long encodedRows() {
+    return encodedRows.sum();
+  }
+
+  /** Decisions (row and level) so far that the bound could not prove and the float64 loop made. */
+  public long rescoredDecisions() {
+    return rescoredDecisions.sum();
+  }
+
+  /**
+   * Encodes a batch.
+   *
+   * @param batch n × d finite vectors
+   * @return n × L codes, row-major
+   * @throws IllegalArgumentException if the dimension differs from the codebook's
+   */
+  public int[] encode(VectorBatch batch) {
+    int[] codes = new int[Math.multiplyExact(batch.rows(), codebook.levels())];
+    encode(batch, codes);
+    return codes;
+  }
+
+  /**
+   * Encodes a batch into a given array.
+   *
+   * @param batch n × d finite vectors
+   * @param codes receives n × L codes, row-major
+   * @throws IllegalArgumentException if the dimension differs from the codebook's, or the array is
+   *     too short
+   */
+  public void encode(VectorBatch batch, int[] codes) {
+    int d = codebook.dimension();
+    int levels = codebook.levels();
+    int n = batch.rows();
+    if (batch.dimension() != d) {
+      throw new IllegalArgumentException(
+          "the codebook has dimension %d, the batch %d".formatted(d, batch.dimension()));
+    }
+    if (codes.length < (long) n * levels) {
+      throw new IllegalArgumentException(
+          "%d rows of %d codes do not fit %d places".formatted(n, levels, codes.length));
+    }
+    int share = Math.max(FEWEST_ROWS_PER_THREAD, (n + pool.threads() - 1) / pool.threads());
+    int block = Math.min(plan.blockRows(), share);
+    pool.forEach(
+        (n + block - 1) / block,
+        index -> {
+          int begin = index * block;
+          int count = Math.min(block, n - begin);
+          EncodingPlan.Worker worker = idle.poll();
+          if (worker == null) {
+            worker = plan.newWorker();
+          }
+          rescoredDecisions.add(
+              worker.encode(batch.data(), begin * d, count, codes, begin * levels));
+          idle.add(worker);
+        });
+    encodedRows.add(n);
+  }
+
+  @Override
+  public void close() {
+    plan.close();
+  }
+}

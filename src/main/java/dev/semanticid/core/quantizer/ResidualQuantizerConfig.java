@@ -1,0 +1,119 @@
+package dev.semanticid.core.quantizer;
+
+import dev.semanticid.core.clustering.CentroidInitializer;
+import java.util.Collections;
+import java.util.List;
+import java.util.Objects;
+
+/**
+ * Settings of a training, with the names their users know. Immutable; {@link #reference(int)} has
+ * the defaults.
+ *
+ * @param embeddingDim components d of a vector, 1 or more
+ * @param codebookWidths K_l of each level, 1 or more each; their number is {@code num_hierarchies}
+ * @param initBufferSize rows from which a level's first centroids are chosen; at least the widest
+ *     level
+ * @param batchSize rows of a step, 1 or more
+ * @param maxSteps update steps in all: layer-wise each level gets {@code maxSteps / L}, otherwise
+ *     every level gets all
+ * @param learningRate the factor lr of the update, in (0, 1]; 0.5 moves a centroid to the running
+ *     mean of its rows
+ * @param normalizeResiduals whether every level works on unit vectors
+ * @param trainLayerWise whether a level begins only when the one above it is finished
+ * @param trackResiduals whether steps report the residual norm ratio
+ * @param shuffle whether rows come in a random order, another one in each pass, instead of the
+ *     data's
+ * @param initializer how first centroids are chosen
+ * @param seed of every random choice
+ */
+public record ResidualQuantizerConfig(
+    int embeddingDim,
+    List<Integer> codebookWidths,
+    int initBufferSize,
+    int batchSize,
+    int maxSteps,
+    double learningRate,
+    boolean normalizeResiduals,
+    boolean trainLayerWise,
+    boolean trackResiduals,
+    boolean shuffle,
+    CentroidInitializer initializer,
+    long seed) {
+
+  public ResidualQuantizerConfig {
+    codebookWidths = List.copyOf(codebookWidths);
+    Objects.requireNonNull(initializer, "initializer");
+    require(embeddingDim >= 1, "embedding_dim must be at least 1, got " + embeddingDim);
+    require(!codebookWidths.isEmpty(), "num_hierarchies must be at least 1, got 0");
+    for (int width : codebookWidths) {
+      require(width >= 1, "codebook_width must be at least 1, got " + width);
+      require(
+          (long) width * embeddingDim <= Integer.MAX_VALUE - 8,
+          "codebook_width %d × embedding_dim %d exceeds the %d components that one level can have"
+              .formatted(width, embeddingDim, Integer.MAX_VALUE - 8));
+    }
+    int widest = Collections.max(codebookWidths);
+    require(
+        initBufferSize >= widest,
+        "init_buffer_size must be at least the widest codebook_width, %d, got %d"
+            .formatted(widest, initBufferSize));
+    require(
+        (long) initBufferSize * embeddingDim <= Integer.MAX_VALUE - 8,
+        "init_buffer_size %d × embedding_dim %d exceeds the %d components that a buffer can have"
+            .formatted(initBufferSize, embeddingDim, Integer.MAX_VALUE - 8));
+    require(batchSize >= 1, "batch_size must be at least 1, got " + batchSize);
+    require(
+        (long) batchSize * embeddingDim <= Integer.MAX_VALUE - 8,
+        "batch_size %d × embedding_dim %d exceeds the %d components that a batch can have"
+            .formatted(batchSize, embeddingDim, Integer.MAX_VALUE - 8));
+    require(maxSteps >= 1, "max_steps must be at least 1, got " + maxSteps);
+    require(
+        learningRate > 0 && learningRate <= 1,
+        "learning_rate must be in (0, 1], got " + learningRate);
+  }
+
+  private static void require(boolean condition, String message) {
+    if (!condition) {
+      throw new IllegalArgumentException(message);
+    }
+  }
+
+  /**
+   * The reference settings: 3 × 256, buffer 3072, batches of 2048, 30 steps, normalised,
+   * layer-wise, k-means++.
+   */
+  public static ResidualQuantizerConfig reference(int embeddingDim) {
+    return new ResidualQuantizerConfig(
+        embeddingDim,
+        List.of(256, 256, 256),
+        3072,
+        2048,
+        30,
+        0.5,
+        true,
+        true,
+        true,
+        true,
+        CentroidInitializer.KMEANS_PLUS_PLUS,
+        42);
+  }
+
+  /**
+   * Steps that a data set gets unless told otherwise: ten passes per level, within 30 and 3,000 in
+   * all.
+   */
+  public static int defaultMaxSteps(long rows, int batchSize, int levels) {
+    long batches = (rows + batchSize - 1) / batchSize;
+    return Math.clamp(10 * batches * levels, 30, 3000);
+  }
+
+  /** Number of levels L. */
+  public int numHierarchies() {
+    return codebookWidths.size();
+  }
+
+  /** What of these settings decides codes. */
+  public CodebookSettings codebookSettings() {
+    return new CodebookSettings(normalizeResiduals);
+  }
+}

@@ -1,0 +1,364 @@
+package dev.semanticid.core.quantizer;
+
+import dev.semanticid.core.clustering.CertifiedSearch;
+import dev.semanticid.core.clustering.IterationStats;
+import dev.semanticid.core.clustering.IterationStats.Phase;
+import dev.semanticid.core.clustering.MiniBatchKMeans;
+import dev.semanticid.core.clustering.RandomStream;
+import dev.semanticid.core.clustering.RandomStream.Purpose;
+import dev.semanticid.core.compute.ComputeBackend;
+import dev.semanticid.core.compute.WorkerPool;
+import dev.semanticid.core.vector.VectorSource;
+import java.io.IOException;
+import java.util.ArrayList;
+import java.util.Collections;
+import java.util.List;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * Trains codebooks by residual mini-batch k-means, the algorithm and the parameters of GRID's
+ * residual quantization.
+ *
+ * <p>Layer-wise, level after level: rows that reach the level fill its buffer, first centroids are
+ * chosen from it, then {@code maxSteps / L} batches move them. Otherwise every batch goes through
+ * all levels: a level begins as soon as the one above it has centroids, levels that have some stay
+ * fixed until the last one has, and then {@code maxSteps} batches move all of them.
+ *
+ * <p>The same data, settings and seed give the same bytes, whatever the threads and the backend:
+ * rows are assigned as the encoder assigns them, and all that enters a centroid is float64 in a
+ * fixed order. Rows with an exhausted residual ({@link Codebook#EXHAUSTED_NORM}) are left out
+ * below.
+ */
+public final class ResidualQuantizerTrainer {
+
+  private static final int BLOCK_ROWS = 64;
+
+  private final ResidualQuantizerConfig config;
+  private final ComputeBackend backend;
+  private final WorkerPool pool;
+
+  /** A trainer; neither the backend nor the pool is closed by it. */
+  public ResidualQuantizerTrainer(
+      ResidualQuantizerConfig config, ComputeBackend backend, WorkerPool pool) {
+    this.config = config;
+    this.backend = backend;
+    this.pool = pool;
+  }
+
+  /**
+   * What a training made.
+   *
+   * @param codebook the trained codebook, without training state
+   * @param counts per level the rows N_k that each centroid absorbed
+   * @param bufferRows per level the rows its first centroids were chosen from
+   */
+  public record Result(Codebook codebook, List<long[]> counts, List<Integer> bufferRows) {}
+
+  /**
+   * Trains on a source.
+   *
+   * @throws IllegalArgumentException if its dimension is not {@code embeddingDim} or it has fewer
+   *     rows than the widest level
+   * @throws NonFiniteVectorException if a row that is read holds NaN or an infinity
+   * @throws IOException if it cannot be read
+   */
+  public Result train(VectorSource source, TrainingListener listener) throws IOException {
+    return train(source, null, listener);
+  }
+
+  /**
+   * Trains from given first centroids: the buffers still take their rows, so that the batches that
+   * follow are the same, but nothing is drawn from them.
+   *
+   * @param initialCentroids per level K_l × d, row-major; null to choose them
+   */
+  public Result train(
+      VectorSource source, @Nullable List<float[]> initialCentroids, TrainingListener listener)
+      throws IOException {
+    if (source.dimension() != config.embeddingDim()) {
+      throw new IllegalArgumentException(
+          "embedding_dim is %d, the data has dimension %d"
+              .formatted(config.embeddingDim(), source.dimension()));
+    }
+    int widest = Collections.max(config.codebookWidths());
+    if (source.rows() < widest) {
+      throw new IllegalArgumentException(
+          "a codebook of width %d needs at least as many rows, the data has %d"
+              .formatted(widest, source.rows()));
+    }
+    if (source.rows() > Integer.MAX_VALUE - 8) {
+      throw new IllegalArgumentException(
+          "training reads at most %d rows, the data has %d"
+              .formatted(Integer.MAX_VALUE - 8, source.rows()));
+    }
+    if (initialCentroids != null && initialCentroids.size() != config.numHierarchies()) {
+      throw new IllegalArgumentException(
+          "initial centroids of %d levels for %d"
+              .formatted(initialCentroids.size(), config.numHierarchies()));
+    }
+    try (var run = new Run(source, initialCentroids, listener)) {
+      if (config.trainLayerWise()) {
+        run.layerWise();
+      } else {
+        run.jointly();
+      }
+      return run.result();
+    }
+  }
+
+  /** One training. */
+  private final class Run implements AutoCloseable {
+
+    private final VectorSource source;
+    private final @Nullable List<float[]> initialCentroids;
+    private final TrainingListener listener;
+    private final BatchStream stream;
+    private final List<MiniBatchKMeans> levels = new ArrayList<>();
+    private final List<Block> blocks = new ArrayList<>();
+    private final int[] stepsTaken = new int[config.numHierarchies()];
+
+    /** Rows that were on offer to a level's buffer, or would have been had they reached it. */
+    private final long[] rowsOffered = new long[config.numHierarchies()];
+
+    private double inputSquaredNorms;
+
+    Run(VectorSource source, @Nullable List<float[]> initialCentroids, TrainingListener listener) {
+      this.source = source;
+      this.initialCentroids = initialCentroids;
+      this.listener = listener;
+      this.stream = new BatchStream(source, config);
+      int bufferRows = (int) Math.min(config.initBufferSize(), source.rows());
+      for (int width : config.codebookWidths()) {
+        levels.add(new MiniBatchKMeans(width, config.embeddingDim(), bufferRows, backend, pool));
+      }
+      for (int begin = 0; begin < stream.batchSize(); begin += BLOCK_ROWS) {
+        blocks.add(new Block(begin, Math.min(BLOCK_ROWS, stream.batchSize() - begin)));
+      }
+    }
+
+    void layerWise() throws IOException {
+      int steps = config.maxSteps() / levels.size();
+      for (int l = 0; l < levels.size(); l++) {
+        while (!levels.get(l).initialized()) {
+          readBatch();
+          descendTo(l);
+          fill(l, steps);
+        }
+        for (int step = 0; step < steps; step++) {
+          readBatch();
+          descendTo(l);
+          assign(l);
+          levels.get(l).accumulate(blocks);
+          update(l, steps);
+        }
+      }
+    }
+
+    void jointly() throws IOException {
+      int updates = 0;
+      MiniBatchKMeans last = levels.getLast();
+      while (!last.initialized() || updates < config.maxSteps()) {
+        boolean updating = last.initialized();
+        readBatch();
+        for (int l = 0; l < levels.size(); l++) {
+          enter(l);
+          if (!levels.get(l).initialized()) {
+            fill(l, config.maxSteps());
+            if (!levels.get(l).initialized()) {
+              break;
+            }
+          }
+          assign(l);
+          if (updating) {
+            levels.get(l).accumulate(blocks);
+          }
+          leave(l);
+          if (updating) {
+            update(l, config.maxSteps());
+          }
+        }
+        if (updating) {
+          updates++;
+        }
+      }
+    }
+
+    private void readBatch() throws IOException {
+      float[] batch = stream.next();
+      int d = config.embeddingDim();
+      pool.forEach(
+          blocks.size(),
+          i -> {
+            Block block = blocks.get(i);
+            block.loop.begin(batch, block.begin * d, block.rows);
+          });
+    }
+
+    /** Forms the residuals that reach a level, through the finished levels above it. */
+    private void descendTo(int level) {
+      pool.forEach(
+          blocks.size(),
+          i -> {
+            Block block = blocks.get(i);
+            for (int l = 0; l < level; l++) {
+              block.enter(l);
+              block.assign(levels.get(l).search());
+              block.leave(levels.get(l).search());
+            }
+            block.enter(level);
+          });
+      sumInputs();
+    }
+
+    private void enter(int level) {
+      pool.forEach(blocks.size(), i -> blocks.get(i).enter(level));
+      sumInputs();
+    }
+
+    private void sumInputs() {
+      inputSquaredNorms = 0;
+      for (Block block : blocks) {
+        inputSquaredNorms += block.inputSquaredNorms;
+      }
+    }
+
+    private void assign(int level) {
+      CertifiedSearch search = levels.get(level).search();
+      pool.forEach(blocks.size(), i -> blocks.get(i).assign(search));
+    }
+
+    private void leave(int level) {
+      CertifiedSearch search = levels.get(level).search();
+      pool.forEach(blocks.size(), i -> blocks.get(i).leave(search));
+    }
+
+    /**
+     * Offers the batch to a level's buffer; chooses its centroids when that is full or has seen all
+     * data.
+     */
+    private void fill(int l, int steps) {
+      MiniBatchKMeans level = levels.get(l);
+      int before = level.bufferedRows();
+      for (Block block : blocks) {
+        for (int row = 0; row < block.rows; row++) {
+          if (!block.loop.exhausted(row)) {
+            level.offer(block.loop.residuals(), row * config.embeddingDim());
+          }
+        }
+      }
+      rowsOffered[l] += stream.batchSize();
+      stepsTaken[l]++;
+      if (level.bufferFull() || rowsOffered[l] >= source.rows()) {
+        if (initialCentroids != null) {
+          level.start(initialCentroids.get(l));
+        } else {
+          level.initialize(
+              config.initializer(), RandomStream.of(config.seed(), Purpose.INITIALIZATION, l));
+        }
+      }
+      listener.onStep(
+          new IterationStats(
+              l,
+              Phase.INITIALIZATION,
+              stepsTaken[l],
+              steps,
+              level.bufferedRows() - before,
+              0,
+              0,
+              Double.NaN));
+      if (level.initialized()) {
+        stepsTaken[l] = 0;
+      }
+    }
+
+    private void update(int l, int steps) {
+      MiniBatchKMeans.Update update = levels.get(l).update(config.learningRate());
+      double ratio =
+          config.trackResiduals() && inputSquaredNorms > 0
+              ? Math.sqrt(update.inertia() / inputSquaredNorms)
+              : Double.NaN;
+      listener.onStep(
+          new IterationStats(
+              l,
+              Phase.UPDATE,
+              ++stepsTaken[l],
+              steps,
+              update.rows(),
+              update.loss(),
+              update.inertia(),
+              ratio));
+    }
+
+    Result result() {
+      var centroids = new ArrayList<float[]>();
+      var counts = new ArrayList<long[]>();
+      var bufferRows = new ArrayList<Integer>();
+      for (MiniBatchKMeans level : levels) {
+        centroids.add(level.search().centroids().data());
+        counts.add(level.counts());
+        bufferRows.add(level.bufferedRows());
+      }
+      return new Result(
+          Codebook.of(
+              config.codebookSettings(), config.embeddingDim(), centroids, Provenance.UNKNOWN),
+          counts,
+          bufferRows);
+    }
+
+    @Override
+    public void close() {
+      levels.forEach(MiniBatchKMeans::close);
+    }
+  }
+
+  /** Some rows of a batch, worked on by one thread at a time. */
+  private final class Block implements MiniBatchKMeans.AssignedBlock {
+
+    private final int begin;
+    private final int rows;
+    private final int[] codes;
+    private final ResidualLoop loop =
+        new ResidualLoop(config.embeddingDim(), config.codebookSettings());
+    private final CertifiedSearch.Scratch scratch = new CertifiedSearch.Scratch();
+    private double inputSquaredNorms;
+
+    Block(int begin, int rows) {
+      this.begin = begin;
+      this.rows = rows;
+      this.codes = new int[rows];
+    }
+
+    void enter(int level) {
+      loop.enter(level);
+      if (level == 0) {
+        inputSquaredNorms = 0;
+        for (int row = 0; row < rows; row++) {
+          inputSquaredNorms += loop.unitNorms()[row] * loop.unitNorms()[row];
+        }
+      }
+    }
+
+    void assign(CertifiedSearch search) {
+      search.assign(loop.residuals(), loop.unitNorms(), rows, codes, 0, 1, scratch);
+    }
+
+    void leave(CertifiedSearch search) {
+      loop.leave(search.centroids().data(), codes, 0, 1);
+    }
+
+    @Override
+    public int rows() {
+      return rows;
+    }
+
+    @Override
+    public double[] vectors() {
+      return loop.residuals();
+    }
+
+    @Override
+    public int code(int row) {
+      return loop.exhausted(row) ? -1 : codes[row];
+    }
+  }
+}

@@ -1,0 +1,23 @@
+package dev.semanticid.core.quantizer;
+
+import java.util.List;
+
+/**
+ * What training knows besides the centroids; it decides no code.
+ *
+ * @param counts per level the rows N_k that each centroid has absorbed, so that training can be
+ *     continued
+ * @param meanNorms per level the mean ‖r_l‖ over the training rows, which stands in for a row's own
+ *     norms where a code is decoded without them
+ */
+public record TrainingState(List<long[]> counts, List<Double> meanNorms) {
+
+  public TrainingState {
+    counts = List.copyOf(counts);
+    meanNorms = List.copyOf(meanNorms);
+    if (counts.size() != meanNorms.size()) {
+      throw new IllegalArgumentException(
+          "counts of %d levels but mean norms of %d".formatted(counts.size(), meanNorms.size()));
+    }
+  }
+}

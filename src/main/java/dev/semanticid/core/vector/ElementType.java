@@ -1,0 +1,66 @@
+package dev.semanticid.core.vector;
+
+import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
+import java.util.Locale;
+
+/**
+ * The element types in which embeddings arrive, all little-endian; each widens or rounds to
+ * float32.
+ */
+public enum ElementType {
+  /** IEEE 754 binary16. */
+  F2(2),
+  /** The upper half of a binary32. */
+  BF16(2),
+  /** IEEE 754 binary32. */
+  F4(4),
+  /** IEEE 754 binary64, rounded to nearest; magnitudes beyond float32 become infinite. */
+  F8(8);
+
+  private final int bytes;
+
+  ElementType(int bytes) {
+    this.bytes = bytes;
+  }
+
+  /** Bytes of one element. */
+  public int bytes() {
+    return bytes;
+  }
+
+  /** The name on the wire: {@code f4}, {@code f2}, {@code bf16}, {@code f8}. */
+  public String wireName() {
+    return name().toLowerCase(Locale.ROOT);
+  }
+
+  /**
+   * Decodes {@code count} little-endian elements from the buffer's position on, and moves the
+   * position behind them.
+   *
+   * @param source holds at least {@code count · bytes()} bytes; its byte order is ignored
+   * @param target receives {@code count} components from {@code offset} on
+   */
+  public void decode(ByteBuffer source, int count, float[] target, int offset) {
+    ByteBuffer view = source.slice(source.position(), count * bytes).order(ByteOrder.LITTLE_ENDIAN);
+    switch (this) {
+      case F4 -> view.asFloatBuffer().get(target, offset, count);
+      case F2 -> {
+        for (int i = 0; i < count; i++) {
+          target[offset + i] = Float.float16ToFloat(view.getShort(2 * i));
+        }
+      }
+      case BF16 -> {
+        for (int i = 0; i < count; i++) {
+          target[offset + i] = Float.intBitsToFloat(view.getShort(2 * i) << 16);
+        }
+      }
+      case F8 -> {
+        for (int i = 0; i < count; i++) {
+          target[offset + i] = (float) view.getDouble(8 * i);
+        }
+      }
+    }
+    source.position(source.position() + count * bytes);
+  }
+}

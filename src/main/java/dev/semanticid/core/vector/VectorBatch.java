@@ -1,0 +1,65 @@
+package dev.semanticid.core.vector;
+
+import java.util.Objects;
+
+/**
+ * A batch of {@code rows} vectors of {@code dimension} float32 components, row-major in the first
+ * {@code rows · dimension} places of {@code data}. The array is not copied: whoever makes a batch
+ * gives its array away until the call that takes the batch returns.
+ *
+ * @param data at least {@code rows · dimension} components, row-major
+ * @param rows number of vectors, 0 or more
+ * @param dimension components of a vector, 1 or more
+ */
+public record VectorBatch(float[] data, int rows, int dimension) {
+
+  public VectorBatch {
+    Objects.requireNonNull(data, "data");
+    if (dimension < 1) {
+      throw new IllegalArgumentException("dimension must be at least 1, got " + dimension);
+    }
+    if (rows < 0) {
+      throw new IllegalArgumentException("rows must not be negative, got " + rows);
+    }
+    if ((long) rows * dimension > data.length) {
+      throw new IllegalArgumentException(
+          "%d rows of dimension %d need %d components, the array has %d"
+              .formatted(rows, dimension, (long) rows * dimension, data.length));
+    }
+  }
+
+  /** Wraps {@code data}, whose length must be a multiple of {@code dimension}. */
+  public static VectorBatch of(float[] data, int dimension) {
+    if (dimension < 1 || data.length % dimension != 0) {
+      throw new IllegalArgumentException(
+          "%d components are not whole vectors of dimension %d".formatted(data.length, dimension));
+    }
+    return new VectorBatch(data, data.length / dimension, dimension);
+  }
+
+  /** The first row that holds NaN or an infinity, or −1. */
+  public int firstNonFiniteRow() {
+    return firstNonFiniteRow(data, 0, rows, dimension);
+  }
+
+  /**
+   * The first of {@code rows} rows, {@code dimension} components each from {@code begin} on, that
+   * holds NaN or an infinity; −1 if none does.
+   *
+   * <p>A sum over {@code 0·x} is NaN exactly when some x is not finite, which leaves one branch per
+   * row.
+   */
+  public static int firstNonFiniteRow(float[] data, int begin, int rows, int dimension) {
+    for (int row = 0; row < rows; row++) {
+      int from = begin + row * dimension;
+      float probe = 0f;
+      for (int i = from; i < from + dimension; i++) {
+        probe += 0f * data[i];
+      }
+      if (Float.isNaN(probe)) {
+        return row;
+      }
+    }
+    return -1;
+  }
+}

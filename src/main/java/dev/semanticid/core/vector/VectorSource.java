@@ -1,0 +1,34 @@
+package dev.semanticid.core.vector;
+
+import java.io.IOException;
+
+/**
+ * Rows that can be read again and again in any order: what training and bulk encoding consume.
+ * Implementations are safe for reads from several threads.
+ */
+public interface VectorSource extends AutoCloseable {
+
+  /** Components of every row. */
+  int dimension();
+
+  /** Number of rows. */
+  long rows();
+
+  /**
+   * Reads {@code count} consecutive rows into {@code target}, row-major, float32.
+   *
+   * @param firstRow index of the first row, 0-based
+   * @param count number of rows
+   * @param target receives {@code count · dimension()} components
+   * @param offset where in {@code target} the first component goes
+   * @throws IndexOutOfBoundsException if the rows or the target range do not exist
+   * @throws IOException if the data cannot be read, or no longer has the length it was opened with
+   */
+  void read(long firstRow, int count, float[] target, int offset) throws IOException;
+
+  /** What a person would call the source: a path, a glob, "request body". */
+  String description();
+
+  @Override
+  void close() throws IOException;
+}

@@ -1,0 +1,175 @@
+package dev.semanticid.nd4j;
+
+import dev.semanticid.core.compute.ComputeBackend;
+import dev.semanticid.core.compute.ResidentCodebook;
+import java.util.Objects;
+import java.util.Properties;
+import java.util.Queue;
+import java.util.concurrent.ConcurrentLinkedQueue;
+import org.bytedeco.javacpp.FloatPointer;
+import org.bytedeco.openblas.global.openblas;
+import org.jspecify.annotations.Nullable;
+import org.nd4j.linalg.api.buffer.DataBuffer;
+import org.nd4j.linalg.api.buffer.DataType;
+import org.nd4j.linalg.api.concurrency.AffinityManager;
+import org.nd4j.linalg.api.ndarray.INDArray;
+import org.nd4j.linalg.factory.Nd4j;
+
+/**
+ * The backend on ND4J: centroids are resident {@link INDArray}s; a batch is copied into a staging
+ * buffer on the device and multiplied there. Which device that is depends on the ND4J backend on
+ * the class path.
+ *
+ * <p>BLAS runs one thread per call, because the callers are already as many as there are cores:
+ * that keeps every core busy through the parts that are not BLAS as well. Staging buffers are as
+ * many as there are concurrent calls, grow to the largest block seen, and are reused.
+ */
+public final class Nd4jBackend implements ComputeBackend {
+
+  private final String device;
+  private final Queue<Staging> idle = new ConcurrentLinkedQueue<>();
+
+  /** Starts ND4J, which takes a second or more the first time in a process. */
+  public Nd4jBackend() {
+    Nd4j.factory();
+    openblas.blas_set_num_threads(1);
+    Properties environment = Nd4j.getExecutioner().getEnvironmentInformation();
+    this.device =
+        "%s, %s BLAS, ND4J %s"
+            .formatted(
+                environment.getProperty("backend"),
+                environment.getProperty("blas.vendor"),
+                Nd4j.getBackend().getClass().getSimpleName());
+  }
+
+  /**
+   * Limits the memory that ND4J may take outside the heap. Has an effect only before ND4J or
+   * JavaCPP is first used.
+   *
+   * @param bytes the limit; a request beyond it fails with {@link OutOfMemoryError}
+   */
+  public static void boundOffHeapMemory(long bytes) {
+    System.setProperty("org.bytedeco.javacpp.maxbytes", Long.toString(bytes));
+    // The process's resident size counts mapped training files, which the kernel takes back by
+    // itself.
+    System.setProperty("org.bytedeco.javacpp.maxphysicalbytes", "0");
+  }
+
+  @Override
+  public String name() {
+    return "nd4j";
+  }
+
+  @Override
+  public String device() {
+    return device;
+  }
+
+  @Override
+  public ResidentCodebook makeResident(float[] matrix, int rows, int dimension) {
+    Objects.checkFromIndexSize(0, Math.multiplyExact(rows, dimension), matrix.length);
+    INDArray centroids = Nd4j.createUninitializedDetached(DataType.FLOAT, 'c', rows, dimension);
+    write(centroids.data(), matrix, 0, rows * dimension);
+    Nd4j.getAffinityManager().tagLocation(centroids, AffinityManager.Location.HOST);
+    return new Resident(centroids, rows, dimension);
+  }
+
+  @Override
+  public void close() {
+    for (Staging staging = idle.poll(); staging != null; staging = idle.poll()) {
+      staging.close();
+    }
+  }
+
+  private static void write(DataBuffer buffer, float[] source, int offset, int length) {
+    ((FloatPointer) buffer.pointer()).position(0).put(source, offset, length);
+  }
+
+  /** Device memory for one call at a time. */
+  private static final class Staging {
+
+    private @Nullable DataBuffer vectors;
+    private @Nullable DataBuffer products;
+
+    INDArray vectors(int n, int dimension) {
+      vectors = grown(vectors, (long) n * dimension);
+      return Nd4j.create(
+          vectors, new long[] {n, dimension}, new long[] {dimension, 1}, 0, 'c', DataType.FLOAT);
+    }
+
+    /** Column-major width × n, which is row-major n × width. */
+    INDArray products(int width, int n) {
+      products = grown(products, (long) width * n);
+      return Nd4j.create(
+          products, new long[] {width, n}, new long[] {1, width}, 0, 'f', DataType.FLOAT);
+    }
+
+    private static DataBuffer grown(@Nullable DataBuffer buffer, long length) {
+      if (buffer != null && buffer.length() >= length) {
+        return buffer;
+      }
+      if (buffer != null) {
+        buffer.close();
+      }
+      return Nd4j.createBufferDetached(new long[] {length}, DataType.FLOAT);
+    }
+
+    void close() {
+      if (vectors != null) {
+        vectors.close();
+      }
+      if (products != null) {
+        products.close();
+      }
+    }
+  }
+
+  private final class Resident implements ResidentCodebook {
+
+    private final INDArray centroids;
+    private final int rows;
+    private final int dimension;
+
+    Resident(INDArray centroids, int rows, int dimension) {
+      this.centroids = centroids;
+      this.rows = rows;
+      this.dimension = dimension;
+    }
+
+    @Override
+    public int rows() {
+      return rows;
+    }
+
+    @Override
+    public int dimension() {
+      return dimension;
+    }
+
+    @Override
+    public long bytes() {
+      return 4L * rows * dimension;
+    }
+
+    @Override
+    public void multiply(float[] vectors, int offset, int n, float[] products) {
+      Staging staging = idle.poll();
+      if (staging == null) {
+        staging = new Staging();
+      }
+      INDArray x = staging.vectors(n, dimension);
+      INDArray s = staging.products(rows, n);
+      write(x.data(), vectors, offset, n * dimension);
+      Nd4j.getAffinityManager().tagLocation(x, AffinityManager.Location.HOST);
+      Nd4j.gemm(centroids, x, s, false, true, 1.0, 0.0);
+      Nd4j.getAffinityManager().ensureLocation(s, AffinityManager.Location.HOST);
+      ((FloatPointer) s.data().pointer()).position(0).get(products, 0, n * rows);
+      idle.add(staging);
+    }
+
+    @Override
+    public void close() {
+      centroids.close();
+    }
+  }
+}
