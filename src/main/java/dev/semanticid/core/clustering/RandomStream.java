@@ -21,8 +21,8 @@ public final class RandomStream {
     INITIALIZATION(0x632BE59BD9B4E019L),
     /** Order of the rows in a pass over the data; the index is the pass. */
     SHUFFLE(0x9E3779B97F4A7C15L),
-    /** Rows held out from training. */
-    HOLDOUT(0xD1B54A32D192ED03L);
+    /** Rows that a codebook is tested with before it serves. */
+    SELF_TEST(0xD1B54A32D192ED03L);
 
     private final long salt;
 

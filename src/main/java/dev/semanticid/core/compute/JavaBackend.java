@@ -13,7 +13,7 @@ public final class JavaBackend implements ComputeBackend {
 
   @Override
   public String name() {
-    return "java";
+    return "cpu";
   }
 
   @Override

@@ -10,6 +10,7 @@ import dev.semanticid.core.vector.VectorSource;
 import java.io.IOException;
 import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.List;
 
 /**
  * Encodes all rows of a source and reports what became of them. Sums are float64 per block of rows
@@ -124,7 +125,8 @@ public final class QuantizationEvaluator {
         (double) collisions.distinct() / rows,
         (double) collisions.colliding() / rows,
         collisions.maxGroup(),
-        reports);
+        reports,
+        List.of());
   }
 
   private static final class Sums {

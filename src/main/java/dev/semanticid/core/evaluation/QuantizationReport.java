@@ -13,6 +13,7 @@ import java.util.List;
  * @param collidingShare share of rows whose semantic ID another row has too
  * @param maxGroup rows of the most frequent semantic ID
  * @param levels one report per level
+ * @param notes what a reader should know besides, in sentences
  */
 public record QuantizationReport(
     long rows,
@@ -21,9 +22,17 @@ public record QuantizationReport(
     double uniqueRatio,
     double collidingShare,
     long maxGroup,
-    List<LevelReport> levels) {
+    List<LevelReport> levels,
+    List<String> notes) {
 
   public QuantizationReport {
     levels = List.copyOf(levels);
+    notes = List.copyOf(notes);
+  }
+
+  /** The same report with other notes. */
+  public QuantizationReport withNotes(List<String> others) {
+    return new QuantizationReport(
+        rows, mse, reconstructionMse, uniqueRatio, collidingShare, maxGroup, levels, others);
   }
 }

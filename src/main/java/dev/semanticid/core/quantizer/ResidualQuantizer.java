@@ -1,8 +1,10 @@
 package dev.semanticid.core.quantizer;
 
+import dev.semanticid.core.clustering.RandomStream;
 import dev.semanticid.core.compute.ComputeBackend;
 import dev.semanticid.core.compute.WorkerPool;
 import dev.semanticid.core.vector.VectorBatch;
+import java.util.Arrays;
 import java.util.Queue;
 import java.util.concurrent.ConcurrentLinkedQueue;
 import java.util.concurrent.atomic.LongAdder;
@@ -20,6 +22,8 @@ public final class ResidualQuantizer implements AutoCloseable {
 
   /** Fewer rows than this per thread are not worth handing over. */
   private static final int FEWEST_ROWS_PER_THREAD = 16;
+
+  private static final int SELF_TEST_ROWS = 32;
 
   private final Codebook codebook;
   private final EncodingPlan plan;
@@ -133,6 +137,54 @@ public final class ResidualQuantizer implements AutoCloseable {
           idle.add(worker);
         });
     encodedRows.add(n);
+  }
+
+  /**
+   * Encodes rows made from the codebook (sums of its centroids, with and without noise) by plan and
+   * by loop.
+   *
+   * @throws IllegalStateException if they differ, because then backend or memory is at fault
+   */
+  public void selfTest() {
+    int d = codebook.dimension();
+    int levels = codebook.levels();
+    var random = RandomStream.of(d, RandomStream.Purpose.SELF_TEST, levels);
+    float[] rows = new float[SELF_TEST_ROWS * d];
+    for (int row = 0; row < SELF_TEST_ROWS; row++) {
+      for (int l = 0; l < levels; l++) {
+        int k = RandomStream.below(random, codebook.width(l));
+        for (int i = 0; i < d; i++) {
+          rows[row * d + i] += codebook.centroids(l).data()[k * d + i];
+        }
+      }
+      if (row % 2 == 1) {
+        for (int i = 0; i < d; i++) {
+          rows[row * d + i] *= 0.5f + RandomStream.below(random, 1024) / 1024f;
+        }
+      }
+    }
+    int[] codes = encode(new VectorBatch(rows, SELF_TEST_ROWS, d));
+    int[] expected = new int[codes.length];
+    var loop = new ResidualLoop(d, codebook.settings());
+    loop.begin(rows, 0, SELF_TEST_ROWS);
+    for (int l = 0; l < levels; l++) {
+      loop.enter(l);
+      for (int row = 0; row < SELF_TEST_ROWS; row++) {
+        expected[row * levels + l] = codebook.centroids(l).nearest(loop.residuals(), row * d);
+      }
+      loop.leave(codebook.centroids(l).data(), expected, l, levels);
+    }
+    int differs = Arrays.mismatch(codes, expected);
+    if (differs >= 0) {
+      throw new IllegalStateException(
+          "self-test failed on plan %s: row %d level %d has code %d instead of %d"
+              .formatted(
+                  plan.name(),
+                  differs / levels,
+                  differs % levels,
+                  codes[differs],
+                  expected[differs]));
+    }
   }
 
   @Override

@@ -3,6 +3,7 @@ package dev.semanticid.core.vector;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.util.Locale;
+import java.util.Optional;
 
 /**
  * The element types in which embeddings arrive, all little-endian; each widens or rounds to
@@ -32,6 +33,16 @@ public enum ElementType {
   /** The name on the wire: {@code f4}, {@code f2}, {@code bf16}, {@code f8}. */
   public String wireName() {
     return name().toLowerCase(Locale.ROOT);
+  }
+
+  /** The type of a raw stream: {@code f4}, {@code f2} or {@code bf16}. */
+  public static Optional<ElementType> ofWireName(String name) {
+    return switch (name) {
+      case "f4" -> Optional.of(F4);
+      case "f2" -> Optional.of(F2);
+      case "bf16" -> Optional.of(BF16);
+      default -> Optional.empty();
+    };
   }
 
   /**

@@ -1,0 +1,343 @@
+package dev.semanticid.codebook;
+
+import dev.semanticid.core.compute.ComputeBackend;
+import dev.semanticid.core.compute.WorkerPool;
+import dev.semanticid.core.evaluation.QuantizationReport;
+import dev.semanticid.core.quantizer.Codebook;
+import dev.semanticid.core.quantizer.ResidualQuantizer;
+import dev.semanticid.system.ProblemCode;
+import dev.semanticid.system.ProblemException;
+import dev.semanticid.system.SemanticIdProperties;
+import java.io.IOException;
+import java.util.ArrayList;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.TreeMap;
+import java.util.concurrent.ConcurrentHashMap;
+import java.util.function.IntConsumer;
+import java.util.regex.Pattern;
+import org.jspecify.annotations.Nullable;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+import org.springframework.beans.factory.DisposableBean;
+import org.springframework.beans.factory.annotation.Qualifier;
+import org.springframework.stereotype.Component;
+
+/**
+ * The codebooks that are resident and served. The active version of every codebook is; other
+ * versions that requests ask for are kept while they are among the last few asked for.
+ *
+ * <p>Changes go one after the other: a version is loaded, checked against its fingerprint and
+ * tested, then the database is changed in one transaction, then one reference is swapped. Requests
+ * never wait for any of this: they hold on to the version they began with.
+ */
+@Component
+public class CodebookRegistry implements DisposableBean {
+
+  /** The alias of the version that is served unless a request asks for another. */
+  public static final String ACTIVE = "active";
+
+  private static final Logger LOG = LoggerFactory.getLogger(CodebookRegistry.class);
+  private static final Pattern NAME = Pattern.compile("[A-Za-z0-9][A-Za-z0-9._-]{0,63}");
+  private static final Pattern NUMBER = Pattern.compile("[0-9]{1,9}");
+
+  private final CodebookStore store;
+  private final ComputeBackend backend;
+  private final WorkerPool pool;
+  private final long tableBudget;
+  private final int mostPinned;
+
+  private final Map<String, ServedCodebook> active = new ConcurrentHashMap<>();
+
+  /** Why a codebook with an active version is not served. */
+  private final Map<String, String> failures = new ConcurrentHashMap<>();
+
+  /** Versions asked for by number or alias, least recently used first; guarded by itself. */
+  private final Map<String, ServedCodebook> pinned = new LinkedHashMap<>(16, 0.75f, true);
+
+  CodebookRegistry(
+      CodebookStore store,
+      ComputeBackend backend,
+      @Qualifier("encoding") WorkerPool pool,
+      SemanticIdProperties properties) {
+    this.store = store;
+    this.backend = backend;
+    this.pool = pool;
+    this.tableBudget = properties.tableBudget().toBytes();
+    this.mostPinned = properties.codebooks().pinned();
+    loadActive();
+  }
+
+  private void loadActive() {
+    for (String name : store.names()) {
+      Optional<Integer> version = store.resolve(name, ACTIVE);
+      if (version.isEmpty()) {
+        continue;
+      }
+      try {
+        ServedCodebook served = load(name, version.get());
+        active.put(name, served);
+        LOG.info(
+            "serving codebook {} version {} fingerprint {} by plan {}",
+            name,
+            served.version(),
+            served.fingerprint(),
+            served.quantizer().plan());
+      } catch (RuntimeException e) {
+        failures.put(name, String.valueOf(e.getMessage()));
+        LOG.error("codebook {} version {} cannot be served", name, version.get(), e);
+      }
+    }
+  }
+
+  /**
+   * Checks a codebook's or an alias's name: letters, digits, dot, underscore and hyphen, at most
+   * 64.
+   */
+  public static String requireName(String what, String name) {
+    if (!NAME.matcher(name).matches()) {
+      throw new ProblemException(
+          ProblemCode.INVALID_PARAMETER,
+          "%s must be 1 to 64 letters, digits, '.', '_' or '-', and begin with a letter or digit"
+              .formatted(what));
+    }
+    return name;
+  }
+
+  /**
+   * A resident version, which must be {@linkplain ServedCodebook#release released}.
+   *
+   * @param name the codebook
+   * @param version a number or an alias
+   * @throws ProblemException if there is none, or it cannot be served
+   */
+  public ServedCodebook acquire(String name, String version) {
+    while (true) {
+      ServedCodebook current = active.get(name);
+      if (version.equals(ACTIVE)) {
+        if (current == null) {
+          throw notActive(name);
+        }
+        if (current.tryRetain()) {
+          return current;
+        }
+        continue;
+      }
+      int number = resolve(name, version);
+      if (current != null && current.version() == number) {
+        if (current.tryRetain()) {
+          return current;
+        }
+        continue;
+      }
+      return acquirePinned(name, number);
+    }
+  }
+
+  private ServedCodebook acquirePinned(String name, int number) {
+    String key = name + "/" + number;
+    synchronized (pinned) {
+      ServedCodebook found = pinned.get(key);
+      if (found == null) {
+        found = load(name, number);
+        pinned.put(key, found);
+        if (pinned.size() > mostPinned) {
+          var eldest = pinned.entrySet().iterator();
+          ServedCodebook retired = eldest.next().getValue();
+          eldest.remove();
+          retired.release();
+        }
+      }
+      // The cache's own share keeps it from being freed while the lock is held.
+      found.tryRetain();
+      return found;
+    }
+  }
+
+  private int resolve(String name, String version) {
+    if (NUMBER.matcher(version).matches()) {
+      return Integer.parseInt(version);
+    }
+    return store
+        .resolve(name, requireName("version", version))
+        .orElseThrow(() -> store.unknownVersion(name, version));
+  }
+
+  private ProblemException notActive(String name) {
+    String failure = failures.get(name);
+    if (failure != null) {
+      return new ProblemException(
+          ProblemCode.CODEBOOK_UNAVAILABLE,
+          "the active version of codebook '%s' cannot be served: %s".formatted(name, failure));
+    }
+    requireName("codebook", name);
+    if (store.names().isEmpty()) {
+      return new ProblemException(
+          ProblemCode.NO_CODEBOOK,
+          "there is no codebook yet; train one with POST /train or upload one with POST"
+              + " /codebooks/{name}/versions");
+    }
+    return store.unknownVersion(name, ACTIVE);
+  }
+
+  private ServedCodebook load(String name, int number) {
+    CodebookVersion version = store.require(name, number);
+    try {
+      return new ServedCodebook(name, number, tested(store.load(version)));
+    } catch (IOException e) {
+      throw new ProblemException(
+          ProblemCode.CODEBOOK_UNAVAILABLE,
+          "version %d of codebook '%s' cannot be read: %s".formatted(number, name, e.getMessage()));
+    }
+  }
+
+  private ResidualQuantizer tested(Codebook codebook) {
+    var quantizer = new ResidualQuantizer(codebook, backend, pool, tableBudget);
+    try {
+      quantizer.selfTest();
+    } catch (RuntimeException | Error e) {
+      quantizer.close();
+      throw e;
+    }
+    return quantizer;
+  }
+
+  /**
+   * Stores a codebook as a new version.
+   *
+   * @param report what it did to its training data, if known
+   * @param activate whether it shall be served from now on, by the same transaction
+   * @param withinTransaction is told the version's number before the transaction is committed
+   * @return the version's number
+   */
+  public synchronized int publish(
+      String name,
+      Codebook codebook,
+      @Nullable QuantizationReport report,
+      boolean activate,
+      IntConsumer withinTransaction) {
+    if (!activate) {
+      return store.insert(name, codebook, report, null, withinTransaction);
+    }
+    ResidualQuantizer quantizer = tested(codebook);
+    int version;
+    try {
+      version = store.insert(name, codebook, report, ACTIVE, withinTransaction);
+    } catch (RuntimeException | Error e) {
+      quantizer.close();
+      throw e;
+    }
+    swap(new ServedCodebook(name, version, quantizer));
+    return version;
+  }
+
+  /**
+   * Points an alias to a version; moving {@link #ACTIVE} makes the version the one that is served.
+   */
+  synchronized void move(String name, String alias, int version, @Nullable Integer expected) {
+    if (!alias.equals(ACTIVE)) {
+      store.move(name, alias, version, expected);
+      return;
+    }
+    ServedCodebook current = active.get(name);
+    if (current != null && current.version() == version) {
+      store.move(name, alias, version, expected);
+      return;
+    }
+    ServedCodebook next = load(name, version);
+    try {
+      store.move(name, alias, version, expected);
+    } catch (RuntimeException | Error e) {
+      next.release();
+      throw e;
+    }
+    swap(next);
+  }
+
+  private void swap(ServedCodebook next) {
+    ServedCodebook previous = active.put(next.name(), next);
+    failures.remove(next.name());
+    if (previous != null) {
+      previous.release();
+    }
+    LOG.info(
+        "codebook {}: version {} replaces {}",
+        next.name(),
+        next.version(),
+        previous == null ? "none" : previous.version());
+  }
+
+  /** Deletes a version that no alias points to. */
+  synchronized void delete(String name, int version) {
+    store.delete(name, version);
+    synchronized (pinned) {
+      ServedCodebook retired = pinned.remove(name + "/" + version);
+      if (retired != null) {
+        retired.release();
+      }
+    }
+  }
+
+  /**
+   * One resident codebook in words and numbers.
+   *
+   * @param codebook name
+   * @param version number
+   * @param fingerprint of the version
+   * @param embeddingDim components of a vector
+   * @param codebookWidths centroids of each level
+   * @param plan how it is encoded with
+   * @param planReason why that plan
+   * @param residentBytes memory it takes on the device and in tables
+   */
+  public record Resident(
+      String codebook,
+      int version,
+      String fingerprint,
+      int embeddingDim,
+      List<Integer> codebookWidths,
+      String plan,
+      String planReason,
+      long residentBytes) {
+
+    static Resident of(ServedCodebook served) {
+      ResidualQuantizer quantizer = served.quantizer();
+      return new Resident(
+          served.name(),
+          served.version(),
+          served.fingerprint(),
+          quantizer.codebook().dimension(),
+          quantizer.codebook().widths(),
+          quantizer.plan(),
+          quantizer.planReason(),
+          quantizer.residentBytes());
+    }
+  }
+
+  /** All resident versions: the active ones by name, then those pinned by requests. */
+  public List<Resident> residents() {
+    var residents = new ArrayList<Resident>();
+    new TreeMap<>(active).values().forEach(served -> residents.add(Resident.of(served)));
+    synchronized (pinned) {
+      pinned.values().forEach(served -> residents.add(Resident.of(served)));
+    }
+    return residents;
+  }
+
+  /** Codebooks whose active version cannot be served, with the reason. */
+  Map<String, String> failures() {
+    return new TreeMap<>(failures);
+  }
+
+  @Override
+  public void destroy() {
+    active.values().forEach(ServedCodebook::release);
+    active.clear();
+    synchronized (pinned) {
+      pinned.values().forEach(ServedCodebook::release);
+      pinned.clear();
+    }
+  }
+}

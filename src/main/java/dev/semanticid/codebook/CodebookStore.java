@@ -1,0 +1,366 @@
+package dev.semanticid.codebook;
+
+import dev.semanticid.core.evaluation.QuantizationReport;
+import dev.semanticid.core.format.CodebookFormat;
+import dev.semanticid.core.quantizer.Codebook;
+import dev.semanticid.system.EmbeddingModel;
+import dev.semanticid.system.ProblemCode;
+import dev.semanticid.system.ProblemException;
+import java.io.IOException;
+import java.io.InputStream;
+import java.io.OutputStream;
+import java.io.UncheckedIOException;
+import java.sql.ResultSet;
+import java.sql.SQLException;
+import java.time.Instant;
+import java.time.temporal.ChronoUnit;
+import java.util.Arrays;
+import java.util.List;
+import java.util.Map;
+import java.util.Objects;
+import java.util.Optional;
+import java.util.function.IntConsumer;
+import org.jspecify.annotations.Nullable;
+import org.springframework.jdbc.core.simple.JdbcClient;
+import org.springframework.stereotype.Component;
+import org.springframework.transaction.support.TransactionTemplate;
+import tools.jackson.core.type.TypeReference;
+import tools.jackson.databind.json.JsonMapper;
+
+/**
+ * Codebook versions and aliases in the database. A version is immutable; storing one and moving an
+ * alias to it is one transaction. The tensors are kept as the version's safetensors file, in
+ * chunks, and are checked against the stored fingerprint whenever they are read.
+ */
+@Component
+class CodebookStore {
+
+  private static final int CHUNK_BYTES = 16 << 20;
+
+  private static final String COLUMNS =
+      "name, version, fingerprint, dimension, widths, normalize, embedding_model, provenance,"
+          + " report, size_bytes, created_at";
+
+  private final JdbcClient jdbc;
+  private final TransactionTemplate transactions;
+  private final JsonMapper json;
+
+  CodebookStore(JdbcClient jdbc, TransactionTemplate transactions, JsonMapper json) {
+    this.jdbc = jdbc;
+    this.transactions = transactions;
+    this.json = json;
+  }
+
+  /**
+   * Stores a new version.
+   *
+   * @param alias an alias to move to it, or null
+   * @param withinTransaction is told the version's number before the transaction is committed
+   * @return the version's number
+   */
+  int insert(
+      String name,
+      Codebook codebook,
+      @Nullable QuantizationReport report,
+      @Nullable String alias,
+      IntConsumer withinTransaction) {
+    return Objects.requireNonNull(
+        transactions.execute(status -> {
+          int version =
+              jdbc.sql(
+                      "INSERT INTO codebook (name, last_version) VALUES (?, 1) ON CONFLICT"
+                          + " (name) DO UPDATE SET last_version = codebook.last_version + 1"
+                          + " RETURNING last_version")
+                  .param(name)
+                  .query(Integer.class)
+                  .single();
+          jdbc.sql(
+                  "INSERT INTO codebook_version (%s) VALUES (?,?,?,?,?,?,?,?,?,?,?)"
+                      .formatted(COLUMNS))
+              .param(name)
+              .param(version)
+              .param(codebook.fingerprint())
+              .param(codebook.dimension())
+              .param(json.writeValueAsString(codebook.widths()))
+              .param(codebook.normalizeResiduals() ? 1 : 0)
+              .param(codebook.provenance().values().get(EmbeddingModel.PARAMETER))
+              .param(json.writeValueAsString(codebook.provenance().values()))
+              .param(report == null ? null : json.writeValueAsString(report))
+              .param(CodebookFormat.size(codebook))
+              .param(Instant.now().truncatedTo(ChronoUnit.MILLIS).toString())
+              .update();
+          try (var chunks = new ChunkOutputStream(name, version)) {
+            CodebookFormat.write(codebook, chunks);
+          } catch (IOException e) {
+            throw new UncheckedIOException(e);
+          }
+          if (alias != null) {
+            point(name, alias, version);
+          }
+          withinTransaction.accept(version);
+          return version;
+        }));
+  }
+
+  private void point(String name, String alias, int version) {
+    jdbc.sql(
+            "INSERT INTO codebook_alias (name, alias, version) VALUES (?, ?, ?) ON CONFLICT (name,"
+                + " alias) DO UPDATE SET version = excluded.version")
+        .params(name, alias, version)
+        .update();
+  }
+
+  /**
+   * Points an alias to a version.
+   *
+   * @param expected where the alias must point now, or null for anywhere
+   * @throws ProblemException if the version is not there, or the alias points elsewhere than
+   *     expected
+   */
+  void move(String name, String alias, int version, @Nullable Integer expected) {
+    transactions.executeWithoutResult(status -> {
+      require(name, version);
+      Optional<Integer> current = resolve(name, alias);
+      if (expected != null && !expected.equals(current.orElse(null))) {
+        throw new ProblemException(
+                ProblemCode.ALIAS_CONFLICT,
+                "alias '%s' of codebook '%s' was expected at version %d and is at %s"
+                    .formatted(
+                        alias,
+                        name,
+                        expected,
+                        current.map(v -> "version " + v).orElse("no version")))
+            .with("expected", expected)
+            .with("actual", current.<Object>map(v -> v).orElse("none"));
+      }
+      point(name, alias, version);
+    });
+  }
+
+  /** Deletes a version that no alias points to. */
+  void delete(String name, int version) {
+    transactions.executeWithoutResult(status -> {
+      CodebookVersion found = require(name, version);
+      if (!found.aliases().isEmpty()) {
+        throw new ProblemException(
+                ProblemCode.VERSION_IN_USE,
+                "version %d of codebook '%s' cannot be deleted while it is %s"
+                    .formatted(version, name, String.join(", ", found.aliases())))
+            .with("aliases", found.aliases());
+      }
+      jdbc.sql("DELETE FROM codebook_version WHERE name = ? AND version = ?")
+          .params(name, version)
+          .update();
+    });
+  }
+
+  /** The version that an alias points to. */
+  Optional<Integer> resolve(String name, String alias) {
+    return jdbc.sql("SELECT version FROM codebook_alias WHERE name = ? AND alias = ?")
+        .params(name, alias)
+        .query(Integer.class)
+        .optional();
+  }
+
+  /** Names that have a version, in order. */
+  List<String> names() {
+    return jdbc.sql("SELECT DISTINCT name FROM codebook_version ORDER BY name")
+        .query(CodebookStore::text)
+        .list();
+  }
+
+  /** All versions of a codebook, newest first. */
+  List<CodebookVersion> versions(String name) {
+    return jdbc.sql(
+            "SELECT %s FROM codebook_version WHERE name = ? ORDER BY version DESC"
+                .formatted(COLUMNS))
+        .param(name)
+        .query(this::version)
+        .list();
+  }
+
+  /** One version. */
+  Optional<CodebookVersion> find(String name, int version) {
+    return jdbc.sql(
+            "SELECT %s FROM codebook_version WHERE name = ? AND version = ?".formatted(COLUMNS))
+        .params(name, version)
+        .query(this::version)
+        .optional();
+  }
+
+  /** One version, or a 404 that names those which are there. */
+  CodebookVersion require(String name, int version) {
+    return find(name, version).orElseThrow(() -> unknownVersion(name, Integer.toString(version)));
+  }
+
+  /** The problem of a version or alias that is not there. */
+  ProblemException unknownVersion(String name, String version) {
+    List<CodebookVersion> versions = versions(name);
+    if (versions.isEmpty()) {
+      List<String> names = names();
+      return new ProblemException(
+              ProblemCode.UNKNOWN_CODEBOOK,
+              "there is no codebook '%s'; there are: %s"
+                  .formatted(name, names.isEmpty() ? "none" : String.join(", ", names)))
+          .with("codebooks", names);
+    }
+    List<Integer> numbers = versions.stream().map(CodebookVersion::version).toList();
+    List<String> aliases = versions.stream().flatMap(v -> v.aliases().stream()).sorted().toList();
+    return new ProblemException(
+            ProblemCode.UNKNOWN_VERSION,
+            "codebook '%s' has no version '%s'; versions: %s; aliases: %s"
+                .formatted(name, version, numbers, aliases))
+        .with("versions", numbers)
+        .with("aliases", aliases);
+  }
+
+  /**
+   * Reads a version's tensors.
+   *
+   * @throws IOException if they are damaged or do not have the stored fingerprint
+   */
+  Codebook load(CodebookVersion version) throws IOException {
+    Codebook codebook;
+    try (var in = open(version)) {
+      codebook = CodebookFormat.read(in, Long.MAX_VALUE);
+    }
+    if (!codebook.fingerprint().equals(version.fingerprint())) {
+      throw new IOException(
+          "version %d of codebook '%s' is stored with fingerprint %s, its tensors have %s"
+              .formatted(
+                  version.version(),
+                  version.codebook(),
+                  version.fingerprint(),
+                  codebook.fingerprint()));
+    }
+    return codebook;
+  }
+
+  /** The version's safetensors file. */
+  InputStream open(CodebookVersion version) {
+    return new ChunkInputStream(version.codebook(), version.version());
+  }
+
+  private static String text(ResultSet row, int index) throws SQLException {
+    return row.getString(1);
+  }
+
+  private CodebookVersion version(ResultSet row, int index) throws SQLException {
+    String name = row.getString("name");
+    int version = row.getInt("version");
+    String report = row.getString("report");
+    return new CodebookVersion(
+        name,
+        version,
+        row.getString("fingerprint"),
+        row.getInt("dimension"),
+        json.readValue(row.getString("widths"), new TypeReference<List<Integer>>() {}),
+        row.getInt("normalize") != 0,
+        row.getString("embedding_model"),
+        json.readValue(row.getString("provenance"), new TypeReference<Map<String, String>>() {}),
+        report == null ? null : json.readValue(report, QuantizationReport.class),
+        row.getLong("size_bytes"),
+        Instant.parse(row.getString("created_at")),
+        jdbc.sql("SELECT alias FROM codebook_alias WHERE name = ? AND version = ? ORDER BY alias")
+            .params(name, version)
+            .query(CodebookStore::text)
+            .list());
+  }
+
+  /** Collects bytes into chunks and inserts each as it fills. */
+  private final class ChunkOutputStream extends OutputStream {
+
+    private final String name;
+    private final int version;
+    private final byte[] chunk = new byte[CHUNK_BYTES];
+    private int filled;
+    private int position;
+
+    ChunkOutputStream(String name, int version) {
+      this.name = name;
+      this.version = version;
+    }
+
+    @Override
+    public void write(int b) {
+      write(new byte[] {(byte) b}, 0, 1);
+    }
+
+    @Override
+    public void write(byte[] bytes, int offset, int length) {
+      int done = 0;
+      while (done < length) {
+        int count = Math.min(length - done, CHUNK_BYTES - filled);
+        System.arraycopy(bytes, offset + done, chunk, filled, count);
+        filled += count;
+        done += count;
+        if (filled == CHUNK_BYTES) {
+          insert();
+        }
+      }
+    }
+
+    @Override
+    public void close() {
+      if (filled > 0) {
+        insert();
+      }
+    }
+
+    private void insert() {
+      jdbc.sql("INSERT INTO codebook_chunk (name, version, position, bytes) VALUES (?, ?, ?, ?)")
+          .params(name, version, position++, Arrays.copyOf(chunk, filled))
+          .update();
+      filled = 0;
+    }
+  }
+
+  /** Reads chunk after chunk. */
+  private final class ChunkInputStream extends InputStream {
+
+    private final String name;
+    private final int version;
+    private byte[] chunk = {};
+    private int read;
+    private int position;
+
+    ChunkInputStream(String name, int version) {
+      this.name = name;
+      this.version = version;
+    }
+
+    private boolean exhausted() {
+      if (read == chunk.length) {
+        chunk =
+            jdbc.sql(
+                    "SELECT bytes FROM codebook_chunk WHERE name = ? AND version = ? AND position ="
+                        + " ?")
+                .params(name, version, position++)
+                .query((row, index) -> row.getBytes(1))
+                .optional()
+                .orElse(new byte[0]);
+        read = 0;
+      }
+      return chunk.length == 0;
+    }
+
+    @Override
+    public int read() {
+      return exhausted() ? -1 : chunk[read++] & 0xFF;
+    }
+
+    @Override
+    public int read(byte[] target, int offset, int length) {
+      if (length == 0) {
+        return 0;
+      }
+      if (exhausted()) {
+        return -1;
+      }
+      int count = Math.min(length, chunk.length - read);
+      System.arraycopy(chunk, read, target, offset, count);
+      read += count;
+      return count;
+    }
+  }
+}

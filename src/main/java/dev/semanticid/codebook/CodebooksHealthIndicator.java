@@ -1,0 +1,40 @@
+package dev.semanticid.codebook;
+
+import dev.semanticid.system.SemanticIdProperties;
+import org.springframework.boot.health.contributor.Health;
+import org.springframework.boot.health.contributor.HealthIndicator;
+import org.springframework.stereotype.Component;
+
+/**
+ * Ready when every codebook with an active version is served. An empty store is ready too, so that
+ * {@code /train} can be reached, unless {@code semantic-id.readiness.require-codebook} says
+ * otherwise.
+ */
+@Component("codebooks")
+class CodebooksHealthIndicator implements HealthIndicator {
+
+  private final CodebookRegistry registry;
+  private final boolean requireCodebook;
+
+  CodebooksHealthIndicator(CodebookRegistry registry, SemanticIdProperties properties) {
+    this.registry = registry;
+    this.requireCodebook = properties.readiness().requireCodebook();
+  }
+
+  @Override
+  public Health health() {
+    var residents = registry.residents();
+    var failures = registry.failures();
+    boolean ready = failures.isEmpty() && !(requireCodebook && residents.isEmpty());
+    Health.Builder health = ready ? Health.up() : Health.outOfService();
+    for (var resident : residents) {
+      health.withDetail(
+          resident.codebook() + "/" + resident.version(), "serving " + resident.fingerprint());
+    }
+    failures.forEach((name, reason) -> health.withDetail(name, "not served: " + reason));
+    if (residents.isEmpty() && failures.isEmpty()) {
+      health.withDetail("store", "holds no active codebook");
+    }
+    return health.build();
+  }
+}

@@ -1,0 +1,7 @@
+/**
+ * Codebook versions and aliases: the store, what is resident and served, and their HTTP interface.
+ */
+@NullMarked
+package dev.semanticid.codebook;
+
+import org.jspecify.annotations.NullMarked;

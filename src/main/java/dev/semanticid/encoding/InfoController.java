@@ -1,0 +1,74 @@
+package dev.semanticid.encoding;
+
+import dev.semanticid.codebook.CodebookRegistry;
+import dev.semanticid.core.compute.ComputeBackend;
+import dev.semanticid.system.SemanticIdProperties;
+import io.swagger.v3.oas.annotations.Operation;
+import io.swagger.v3.oas.annotations.media.Schema;
+import io.swagger.v3.oas.annotations.tags.Tag;
+import java.time.Instant;
+import java.util.List;
+import org.jspecify.annotations.Nullable;
+import org.springframework.beans.factory.ObjectProvider;
+import org.springframework.boot.info.BuildProperties;
+import org.springframework.http.MediaType;
+import org.springframework.web.bind.annotation.GetMapping;
+import org.springframework.web.bind.annotation.RestController;
+
+/** {@code GET /info}: what is running, on what, with which codebooks and limits. */
+@RestController
+@Tag(name = "Info", description = "What is running, on what, with which codebooks and limits")
+class InfoController {
+
+  private final CodebookRegistry registry;
+  private final ComputeBackend backend;
+  private final SemanticIdProperties properties;
+  private final @Nullable BuildProperties build;
+
+  InfoController(
+      CodebookRegistry registry,
+      ComputeBackend backend,
+      SemanticIdProperties properties,
+      ObjectProvider<BuildProperties> build) {
+    this.registry = registry;
+    this.backend = backend;
+    this.properties = properties;
+    this.build = build.getIfAvailable();
+  }
+
+  record ServiceInfo(
+      @Schema(example = "semantic-id-service") String name,
+      @Schema(example = "0.1.0") String version,
+      @Nullable Instant builtAt,
+      @Schema(example = "nd4j") String backend,
+      String device,
+      int threads,
+      List<CodebookRegistry.Resident> codebooks,
+      Limits limits) {}
+
+  record Limits(
+      int encodeMaxRows,
+      long encodeMaxBodyBytes,
+      long trainMaxUploadBytes,
+      int trainQueueSize,
+      long codebookMaxUploadBytes) {}
+
+  @GetMapping(path = "/info", produces = MediaType.APPLICATION_JSON_VALUE)
+  @Operation(summary = "Build, backend, resident codebooks with their plans, and limits")
+  ServiceInfo info() {
+    return new ServiceInfo(
+        "semantic-id-service",
+        build == null ? "development" : String.valueOf(build.getVersion()),
+        build == null ? null : build.getTime(),
+        backend.name(),
+        backend.device(),
+        properties.effectiveThreads(),
+        registry.residents(),
+        new Limits(
+            properties.encoding().maxRows(),
+            properties.encoding().maxBodySize().toBytes(),
+            properties.training().maxUploadSize().toBytes(),
+            properties.training().queueSize(),
+            properties.codebooks().maxUploadSize().toBytes()));
+  }
+}

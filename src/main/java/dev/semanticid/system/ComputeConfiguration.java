@@ -1,0 +1,54 @@
+package dev.semanticid.system;
+
+import dev.semanticid.core.compute.ComputeBackend;
+import dev.semanticid.core.compute.JavaBackend;
+import dev.semanticid.core.compute.WorkerPool;
+import dev.semanticid.nd4j.Nd4jBackend;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+import org.springframework.beans.factory.annotation.Qualifier;
+import org.springframework.context.annotation.Bean;
+import org.springframework.context.annotation.Configuration;
+
+/** Chooses the compute backend and makes the threads that encode and train. */
+@Configuration(proxyBeanMethods = false)
+class ComputeConfiguration {
+
+  private static final Logger LOG = LoggerFactory.getLogger(ComputeConfiguration.class);
+
+  @Bean
+  ComputeBackend computeBackend(SemanticIdProperties properties) {
+    ComputeBackend backend = choose(properties);
+    LOG.info("computing on {}: {}", backend.name(), backend.device());
+    return backend;
+  }
+
+  private static ComputeBackend choose(SemanticIdProperties properties) {
+    if (properties.backend() == SemanticIdProperties.Backend.CPU) {
+      return new JavaBackend();
+    }
+    Nd4jBackend.boundOffHeapMemory(properties.maxOffHeap().toBytes());
+    try {
+      return new Nd4jBackend();
+    } catch (RuntimeException | LinkageError e) {
+      if (properties.backend() == SemanticIdProperties.Backend.ND4J) {
+        throw new IllegalStateException(
+            "semantic-id.backend is nd4j and ND4J cannot be loaded: " + e.getMessage(), e);
+      }
+      LOG.warn("ND4J cannot be loaded, computing in plain Java, which is slower: {}", e.toString());
+      return new JavaBackend();
+    }
+  }
+
+  @Bean
+  @Qualifier("encoding")
+  WorkerPool encodingPool(SemanticIdProperties properties) {
+    return new WorkerPool(properties.effectiveThreads(), "encode");
+  }
+
+  @Bean
+  @Qualifier("training")
+  WorkerPool trainingPool(SemanticIdProperties properties) {
+    return new WorkerPool(properties.effectiveThreads(), "train");
+  }
+}

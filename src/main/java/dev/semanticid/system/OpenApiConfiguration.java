@@ -1,0 +1,80 @@
+package dev.semanticid.system;
+
+import io.swagger.v3.oas.models.OpenAPI;
+import io.swagger.v3.oas.models.info.Info;
+import io.swagger.v3.oas.models.info.License;
+import io.swagger.v3.oas.models.media.Content;
+import io.swagger.v3.oas.models.media.MediaType;
+import io.swagger.v3.oas.models.media.ObjectSchema;
+import io.swagger.v3.oas.models.media.Schema;
+import io.swagger.v3.oas.models.media.StringSchema;
+import io.swagger.v3.oas.models.responses.ApiResponse;
+import java.util.List;
+import org.springdoc.core.customizers.OperationCustomizer;
+import org.springframework.beans.factory.ObjectProvider;
+import org.springframework.boot.info.BuildProperties;
+import org.springframework.context.annotation.Bean;
+import org.springframework.context.annotation.Configuration;
+import org.springframework.core.annotation.AnnotatedElementUtils;
+import org.springframework.http.HttpStatus;
+
+/**
+ * The API's description, and the error answers of every operation from its {@link
+ * ProblemResponse}s.
+ */
+@Configuration(proxyBeanMethods = false)
+class OpenApiConfiguration {
+
+  @Bean
+  OpenAPI openApi(ObjectProvider<BuildProperties> build) {
+    BuildProperties properties = build.getIfAvailable();
+    return new OpenAPI()
+        .info(
+            new Info()
+                .title("Semantic IDs")
+                .version(properties == null ? "development" : properties.getVersion())
+                .description(
+                    "Turns item embeddings into semantic IDs, short hierarchical codes from"
+                        + " residual quantization. Train a codebook with `POST /train`, then encode"
+                        + " with `POST /encode`. Errors are RFC 9457 problem details with a stable"
+                        + " `code`.")
+                .license(
+                    new License()
+                        .name("Apache-2.0")
+                        .url("https://www.apache.org/licenses/LICENSE-2.0.html")));
+  }
+
+  @Bean
+  OperationCustomizer problemResponses() {
+    return (operation, handler) -> {
+      for (ProblemResponse problem :
+          AnnotatedElementUtils.getMergedRepeatableAnnotations(
+              handler.getMethod(), ProblemResponse.class)) {
+        HttpStatus status = HttpStatus.valueOf(Integer.parseInt(problem.status()));
+        List<String> codes = List.of(problem.codes().split(",\\s*"));
+        operation
+            .getResponses()
+            .addApiResponse(
+                problem.status(),
+                new ApiResponse()
+                    .description(status.getReasonPhrase() + ": " + String.join(", ", codes))
+                    .content(
+                        new Content()
+                            .addMediaType(
+                                "application/problem+json",
+                                new MediaType().schema(schema(status, codes)))));
+      }
+      return operation;
+    };
+  }
+
+  private static Schema<?> schema(HttpStatus status, List<String> codes) {
+    var code = new StringSchema();
+    codes.forEach(code::addEnumItem);
+    return new ObjectSchema()
+        .addProperty("title", new StringSchema().example(status.getReasonPhrase()))
+        .addProperty("status", new Schema<Integer>().type("integer").example(status.value()))
+        .addProperty("detail", new StringSchema())
+        .addProperty("code", code);
+  }
+}

@@ -1,0 +1,86 @@
+package dev.semanticid.system;
+
+import org.springframework.http.HttpStatus;
+
+/** The stable codes of problem details, each with the one status it is sent with. */
+public enum ProblemCode {
+  /** A JSON body that does not parse, or not to what is expected. */
+  MALFORMED_JSON(HttpStatus.BAD_REQUEST),
+  /** A binary body whose length, header or shape is wrong. */
+  MALFORMED_BODY(HttpStatus.BAD_REQUEST),
+  /** A body with no rows. */
+  EMPTY_BATCH(HttpStatus.BAD_REQUEST),
+  /** Rows of different lengths. */
+  RAGGED_ROWS(HttpStatus.BAD_REQUEST),
+  /** A parameter with a value it cannot have. */
+  INVALID_PARAMETER(HttpStatus.BAD_REQUEST),
+  /** A parameter that does not exist. */
+  UNKNOWN_PARAMETER(HttpStatus.BAD_REQUEST),
+  /** Rows of another dimension than the codebook's, or than stated. */
+  DIMENSION_MISMATCH(HttpStatus.UNPROCESSABLE_CONTENT),
+  /** NaN, an infinity, or a number outside float32. */
+  NON_FINITE_VALUE(HttpStatus.UNPROCESSABLE_CONTENT),
+  /** Too few rows to train from. */
+  TOO_FEW_ROWS(HttpStatus.UNPROCESSABLE_CONTENT),
+  /** A source that is not of a kind that is read here. */
+  UNSUPPORTED_SOURCE(HttpStatus.UNPROCESSABLE_CONTENT),
+  /** A source outside the data root. */
+  SOURCE_FORBIDDEN(HttpStatus.FORBIDDEN),
+  /** A source that is not there. */
+  SOURCE_NOT_FOUND(HttpStatus.UNPROCESSABLE_CONTENT),
+  /** A source that is there and not what it should be. */
+  SOURCE_INVALID(HttpStatus.UNPROCESSABLE_CONTENT),
+  /** A codebook file that is not one. */
+  INVALID_CODEBOOK(HttpStatus.UNPROCESSABLE_CONTENT),
+  /** No codebook of the name. */
+  UNKNOWN_CODEBOOK(HttpStatus.NOT_FOUND),
+  /** No such version or alias of the codebook. */
+  UNKNOWN_VERSION(HttpStatus.NOT_FOUND),
+  /** No job of the id. */
+  UNKNOWN_JOB(HttpStatus.NOT_FOUND),
+  /** No such address. */
+  NOT_FOUND(HttpStatus.NOT_FOUND),
+  /** A method that the address does not have. */
+  METHOD_NOT_ALLOWED(HttpStatus.METHOD_NOT_ALLOWED),
+  /** No format that the client accepts. */
+  NOT_ACCEPTABLE(HttpStatus.NOT_ACCEPTABLE),
+  /** A content type that is not read here. */
+  UNSUPPORTED_MEDIA_TYPE(HttpStatus.UNSUPPORTED_MEDIA_TYPE),
+  /** More bytes or rows than allowed. */
+  PAYLOAD_TOO_LARGE(HttpStatus.CONTENT_TOO_LARGE),
+  /** An alias that is not where the client expected it. */
+  ALIAS_CONFLICT(HttpStatus.CONFLICT),
+  /** A version that an alias points to. */
+  VERSION_IN_USE(HttpStatus.CONFLICT),
+  /** Another training of the codebook is under way. */
+  TRAINING_IN_PROGRESS(HttpStatus.CONFLICT),
+  /** A job that has ended already. */
+  JOB_FINISHED(HttpStatus.CONFLICT),
+  /** Vectors of another embedding model than the codebook's. */
+  EMBEDDING_MODEL_MISMATCH(HttpStatus.CONFLICT),
+  /** As many trainings are waiting as may wait. */
+  QUEUE_FULL(HttpStatus.TOO_MANY_REQUESTS),
+  /** The store holds no codebook yet. */
+  NO_CODEBOOK(HttpStatus.SERVICE_UNAVAILABLE),
+  /** A codebook that is there and cannot be served. */
+  CODEBOOK_UNAVAILABLE(HttpStatus.SERVICE_UNAVAILABLE),
+  /** No room for an upload. */
+  INSUFFICIENT_STORAGE(HttpStatus.INSUFFICIENT_STORAGE),
+  /** The service stopped while the job was under way. */
+  INTERRUPTED(HttpStatus.INTERNAL_SERVER_ERROR),
+  /** Not enough memory. */
+  OUT_OF_MEMORY(HttpStatus.INTERNAL_SERVER_ERROR),
+  /** A fault of the service. */
+  INTERNAL_ERROR(HttpStatus.INTERNAL_SERVER_ERROR);
+
+  private final HttpStatus status;
+
+  ProblemCode(HttpStatus status) {
+    this.status = status;
+  }
+
+  /** The HTTP status it is sent with. */
+  public HttpStatus status() {
+    return status;
+  }
+}

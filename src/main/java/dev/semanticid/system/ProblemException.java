@@ -1,0 +1,46 @@
+package dev.semanticid.system;
+
+import java.util.LinkedHashMap;
+import java.util.Map;
+
+/**
+ * Something that the client is told as a problem detail: a code, a sentence with both numbers, and
+ * what helps.
+ */
+public final class ProblemException extends RuntimeException {
+
+  private static final long serialVersionUID = 1L;
+
+  private final ProblemCode code;
+  private final transient Map<String, Object> properties = new LinkedHashMap<>();
+
+  /**
+   * @param code what kind of problem
+   * @param detail a sentence for a person: what was expected and what came
+   */
+  public ProblemException(ProblemCode code, String detail) {
+    super(detail);
+    this.code = code;
+  }
+
+  /** Adds a member to the problem detail; values are JSON scalars or lists of them. */
+  public ProblemException with(String name, Object value) {
+    properties.put(name, value);
+    return this;
+  }
+
+  /** What kind of problem. */
+  public ProblemCode code() {
+    return code;
+  }
+
+  /** The sentence for a person. */
+  public String detail() {
+    return String.valueOf(getMessage());
+  }
+
+  /** Further members of the problem detail. */
+  public Map<String, Object> properties() {
+    return properties;
+  }
+}

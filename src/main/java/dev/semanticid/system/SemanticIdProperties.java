@@ -1,0 +1,123 @@
+package dev.semanticid.system;
+
+import java.nio.file.Path;
+import org.jspecify.annotations.Nullable;
+import org.springframework.boot.context.properties.ConfigurationProperties;
+import org.springframework.boot.context.properties.bind.DefaultValue;
+import org.springframework.util.unit.DataSize;
+
+/**
+ * Settings of the service, {@code semantic-id.*}.
+ *
+ * @param dataDir where the embedded database and uploads live
+ * @param dataRoot the folder below which {@code file:} sources may be read; none may if it is not
+ *     set
+ * @param backend where dot products are computed
+ * @param threads threads that encode, and as many that train; 0 for one per processor
+ * @param tableBudget memory that the tables of the one-GEMM plan may take per codebook
+ * @param maxOffHeap memory that the backend may take outside the heap
+ * @param encoding settings of {@code /encode}
+ * @param training settings of {@code /train}
+ * @param codebooks settings of {@code /codebooks}
+ * @param readiness when the service counts as ready
+ */
+@ConfigurationProperties("semantic-id")
+public record SemanticIdProperties(
+    @DefaultValue("./data") Path dataDir,
+    @Nullable Path dataRoot,
+    @DefaultValue("auto") Backend backend,
+    @DefaultValue("0") int threads,
+    @DefaultValue("256MB") DataSize tableBudget,
+    @DefaultValue("2GB") DataSize maxOffHeap,
+    @DefaultValue Encoding encoding,
+    @DefaultValue Training training,
+    @DefaultValue Codebooks codebooks,
+    @DefaultValue Readiness readiness) {
+
+  /** Where dot products are computed. */
+  public enum Backend {
+    /** ND4J, or plain Java where ND4J cannot be loaded. */
+    AUTO,
+    /** ND4J on whatever device its library on the class path drives. */
+    ND4J,
+    /** Plain Java. */
+    CPU
+  }
+
+  public SemanticIdProperties {
+    require(threads >= 0, "semantic-id.threads must not be negative, got " + threads);
+    require(
+        !tableBudget.isNegative(),
+        "semantic-id.table-budget must not be negative, got " + tableBudget);
+    require(
+        maxOffHeap.toBytes() > 0, "semantic-id.max-off-heap must be positive, got " + maxOffHeap);
+  }
+
+  /** Threads that encode, and as many that train. */
+  public int effectiveThreads() {
+    return threads > 0 ? threads : Runtime.getRuntime().availableProcessors();
+  }
+
+  /**
+   * Settings of {@code /encode}.
+   *
+   * @param maxRows most rows of a request
+   * @param maxBodySize most bytes of a request's body
+   */
+  public record Encoding(
+      @DefaultValue("16384") int maxRows, @DefaultValue("512MB") DataSize maxBodySize) {
+    public Encoding {
+      require(maxRows >= 1, "semantic-id.encoding.max-rows must be at least 1, got " + maxRows);
+      require(
+          maxBodySize.toBytes() > 0 && maxBodySize.toBytes() <= Integer.MAX_VALUE,
+          "semantic-id.encoding.max-body-size must be positive and below 2GB, got " + maxBodySize);
+    }
+  }
+
+  /**
+   * Settings of {@code /train}.
+   *
+   * @param maxUploadSize most bytes of a request's body
+   * @param queueSize most jobs that wait
+   */
+  public record Training(
+      @DefaultValue("64GB") DataSize maxUploadSize, @DefaultValue("16") int queueSize) {
+    public Training {
+      require(
+          maxUploadSize.toBytes() > 0,
+          "semantic-id.training.max-upload-size must be positive, got " + maxUploadSize);
+      require(
+          queueSize >= 1, "semantic-id.training.queue-size must be at least 1, got " + queueSize);
+    }
+  }
+
+  /**
+   * Settings of {@code /codebooks}.
+   *
+   * @param maxUploadSize most bytes of a codebook
+   * @param pinned most versions other than the active ones that stay resident because requests ask
+   *     for them
+   */
+  public record Codebooks(
+      @DefaultValue("4GB") DataSize maxUploadSize, @DefaultValue("4") int pinned) {
+    public Codebooks {
+      require(
+          maxUploadSize.toBytes() > 0,
+          "semantic-id.codebooks.max-upload-size must be positive, got " + maxUploadSize);
+      require(pinned >= 1, "semantic-id.codebooks.pinned must be at least 1, got " + pinned);
+    }
+  }
+
+  /**
+   * When the service counts as ready.
+   *
+   * @param requireCodebook whether an empty store makes it not ready
+   */
+  public record Readiness(@DefaultValue("false") boolean requireCodebook) {}
+
+  private static void require(boolean condition, String message) {
+    if (!condition) {
+      throw new IllegalArgumentException(message);
+    }
+  }
+}

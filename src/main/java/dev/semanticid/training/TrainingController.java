@@ -1,0 +1,422 @@
+package dev.semanticid.training;
+
+import dev.semanticid.core.format.FormatException;
+import dev.semanticid.core.vector.ElementType;
+import dev.semanticid.core.vector.VectorSource;
+import dev.semanticid.system.EmbeddingModel;
+import dev.semanticid.system.LimitedInputStream;
+import dev.semanticid.system.ProblemCode;
+import dev.semanticid.system.ProblemException;
+import dev.semanticid.system.ProblemResponse;
+import dev.semanticid.system.QueryParameters;
+import dev.semanticid.system.SemanticIdProperties;
+import io.swagger.v3.oas.annotations.Operation;
+import io.swagger.v3.oas.annotations.Parameter;
+import io.swagger.v3.oas.annotations.enums.ParameterIn;
+import io.swagger.v3.oas.annotations.media.Content;
+import io.swagger.v3.oas.annotations.media.ExampleObject;
+import io.swagger.v3.oas.annotations.media.Schema;
+import io.swagger.v3.oas.annotations.parameters.RequestBody;
+import io.swagger.v3.oas.annotations.responses.ApiResponse;
+import io.swagger.v3.oas.annotations.tags.Tag;
+import jakarta.servlet.http.HttpServletRequest;
+import java.io.IOException;
+import java.net.URI;
+import java.util.List;
+import java.util.Set;
+import org.jspecify.annotations.Nullable;
+import org.springframework.http.InvalidMediaTypeException;
+import org.springframework.http.MediaType;
+import org.springframework.http.ResponseEntity;
+import org.springframework.web.bind.annotation.DeleteMapping;
+import org.springframework.web.bind.annotation.GetMapping;
+import org.springframework.web.bind.annotation.PathVariable;
+import org.springframework.web.bind.annotation.PostMapping;
+import org.springframework.web.bind.annotation.RequestParam;
+import org.springframework.web.bind.annotation.RestController;
+import tools.jackson.core.JacksonException;
+import tools.jackson.databind.JsonNode;
+import tools.jackson.databind.json.JsonMapper;
+
+/** {@code /train}: trainings in, jobs out. */
+@RestController
+@Tag(name = "Train", description = "Jobs that fit new codebooks and swap them in")
+class TrainingController {
+
+  private static final int MAX_JSON_BYTES = 1 << 20;
+  private static final int PAGE = 50;
+
+  private final TrainingService service;
+  private final UploadSpool spool;
+  private final DataRoot dataRoot;
+  private final JsonMapper json;
+  private final long maxUploadBytes;
+
+  TrainingController(
+      TrainingService service,
+      UploadSpool spool,
+      DataRoot dataRoot,
+      JsonMapper json,
+      SemanticIdProperties properties) {
+    this.service = service;
+    this.spool = spool;
+    this.dataRoot = dataRoot;
+    this.json = json;
+    this.maxUploadBytes = properties.training().maxUploadSize().toBytes();
+  }
+
+  /** Jobs, newest first. */
+  record JobList(
+      List<TrainingJob> jobs,
+      @Schema(description = "give it as `after` for the next page; absent on the last")
+          @Nullable String next) {}
+
+  /** The body of a JSON request; documentation only. */
+  record TrainRequest(
+      @Schema(example = "default") String codebook,
+      Source source,
+      @Schema(example = "minibatch_kmeans") String algorithm,
+      @Schema(name = "embedding_dim", example = "2048") int embeddingDim,
+      @Schema(name = "num_hierarchies", example = "3") int numHierarchies,
+      @Schema(name = "codebook_width", example = "256", description = "a number, or one per level")
+          int codebookWidth,
+      @Schema(name = "init_buffer_size", example = "3072") int initBufferSize,
+      @Schema(name = "batch_size", example = "2048") int batchSize,
+      @Schema(name = "max_steps", example = "30") int maxSteps,
+      @Schema(name = "learning_rate", example = "0.5") double learningRate,
+      @Schema(name = "normalize_residuals", example = "true") boolean normalizeResiduals,
+      @Schema(name = "train_layer_wise", example = "true") boolean trainLayerWise,
+      @Schema(name = "track_residuals", example = "true") boolean trackResiduals,
+      @Schema(example = "true") boolean shuffle,
+      @Schema(example = "kmeans_plus_plus") String initializer,
+      @Schema(example = "42") long seed,
+      @Schema(allowableValues = {"always", "if_passes", "never"}) String activate,
+      @Schema(name = "quality_gate") Gate qualityGate,
+      @Schema(name = "embedding_model") String embeddingModel) {
+
+    record Source(@Schema(example = "file:///data/items/*.npy") String uri) {}
+
+    record Gate(
+        @Schema(name = "min_unique_ratio", example = "0.7") double minUniqueRatio,
+        @Schema(name = "max_dead_codes", example = "0") int maxDeadCodes) {}
+  }
+
+  @PostMapping(path = "/train", produces = MediaType.APPLICATION_JSON_VALUE)
+  @Operation(
+      summary = "Trains a codebook",
+      description =
+          "Accepts a body of embeddings with the parameters in the query, or a JSON body with a"
+              + " source and the parameters. The job trains in the background, stores the result as"
+              + " a new version of the codebook and, unless told otherwise, serves it from then on."
+              + " The same data, parameters and seed give the same codebook.",
+      requestBody =
+          @RequestBody(
+              required = true,
+              content = {
+                @Content(
+                    mediaType = "application/x-npy",
+                    schema =
+                        @Schema(
+                            type = "string",
+                            format = "binary",
+                            description = "NumPy array (n, d): <f4, <f2 or <f8, C order")),
+                @Content(
+                    mediaType = "application/octet-stream",
+                    schema =
+                        @Schema(
+                            type = "string",
+                            format = "binary",
+                            description = "little-endian rows; embedding_dim must be given")),
+                @Content(
+                    mediaType = "application/json",
+                    schema = @Schema(implementation = TrainRequest.class),
+                    examples =
+                        @ExampleObject(
+                            """
+                            {"codebook": "default", "source": {"uri": "file:///data/items.npy"},
+                             "num_hierarchies": 3, "codebook_width": 256, "seed": 42}
+                            """))
+              }))
+  @Parameter(
+      name = "codebook",
+      in = ParameterIn.QUERY,
+      description = "name of the codebook to make a version of",
+      schema = @Schema(type = "string", defaultValue = "default"))
+  @Parameter(
+      name = "embedding_dim",
+      in = ParameterIn.QUERY,
+      description = "components of an embedding; needed with an octet-stream",
+      schema = @Schema(type = "integer"))
+  @Parameter(
+      name = "num_hierarchies",
+      in = ParameterIn.QUERY,
+      description = "levels, the length of a semantic ID",
+      schema = @Schema(type = "integer", defaultValue = "3"))
+  @Parameter(
+      name = "codebook_width",
+      in = ParameterIn.QUERY,
+      description = "centroids of a level: a number, or one per level separated by commas",
+      schema = @Schema(type = "string", defaultValue = "256"))
+  @Parameter(
+      name = "init_buffer_size",
+      in = ParameterIn.QUERY,
+      description = "rows from which a level's first centroids are chosen",
+      schema = @Schema(type = "integer", defaultValue = "3072"))
+  @Parameter(
+      name = "batch_size",
+      in = ParameterIn.QUERY,
+      description = "rows of a step",
+      schema = @Schema(type = "integer", defaultValue = "2048"))
+  @Parameter(
+      name = "max_steps",
+      in = ParameterIn.QUERY,
+      description = "update steps of all levels; default ten passes per level, 30 to 3,000 in all",
+      schema = @Schema(type = "integer"))
+  @Parameter(
+      name = "learning_rate",
+      in = ParameterIn.QUERY,
+      schema = @Schema(type = "number", defaultValue = "0.5"))
+  @Parameter(
+      name = "normalize_residuals",
+      in = ParameterIn.QUERY,
+      description = "whether each level works on unit vectors",
+      schema = @Schema(type = "boolean", defaultValue = "true"))
+  @Parameter(
+      name = "train_layer_wise",
+      in = ParameterIn.QUERY,
+      description = "level after level, or all levels with every batch",
+      schema = @Schema(type = "boolean", defaultValue = "true"))
+  @Parameter(
+      name = "track_residuals",
+      in = ParameterIn.QUERY,
+      description = "whether progress has the residual norm ratio of the last batch",
+      schema = @Schema(type = "boolean", defaultValue = "true"))
+  @Parameter(
+      name = "shuffle",
+      in = ParameterIn.QUERY,
+      description = "random order, another one in each pass, or the data's",
+      schema = @Schema(type = "boolean", defaultValue = "true"))
+  @Parameter(
+      name = "initializer",
+      in = ParameterIn.QUERY,
+      schema =
+          @Schema(
+              type = "string",
+              allowableValues = {"kmeans_plus_plus", "random"},
+              defaultValue = "kmeans_plus_plus"))
+  @Parameter(
+      name = "seed",
+      in = ParameterIn.QUERY,
+      schema = @Schema(type = "integer", format = "int64", defaultValue = "42"))
+  @Parameter(
+      name = "activate",
+      in = ParameterIn.QUERY,
+      description = "when the new version shall be served",
+      schema =
+          @Schema(
+              type = "string",
+              allowableValues = {"always", "if_passes", "never"},
+              defaultValue = "if_passes"))
+  @Parameter(
+      name = "quality_gate.min_unique_ratio",
+      in = ParameterIn.QUERY,
+      description = "least share of distinct semantic IDs to pass",
+      schema = @Schema(type = "number"))
+  @Parameter(
+      name = "quality_gate.max_dead_codes",
+      in = ParameterIn.QUERY,
+      description = "most centroids that no row chose to pass",
+      schema = @Schema(type = "integer"))
+  @Parameter(
+      name = "embedding_model",
+      in = ParameterIn.QUERY,
+      description = "the model the embeddings come from",
+      schema = @Schema(type = "string"))
+  @Parameter(
+      name = "dtype",
+      in = ParameterIn.QUERY,
+      description = "element type of an octet-stream",
+      schema =
+          @Schema(
+              type = "string",
+              allowableValues = {"f4", "f2", "bf16"},
+              defaultValue = "f4"))
+  @Parameter(
+      name = "algorithm",
+      in = ParameterIn.QUERY,
+      schema = @Schema(type = "string", allowableValues = "minibatch_kmeans"))
+  @ApiResponse(responseCode = "202", description = "accepted; Location names the job")
+  @ProblemResponse(
+      status = "400",
+      codes = "MALFORMED_JSON, MALFORMED_BODY, INVALID_PARAMETER, UNKNOWN_PARAMETER")
+  @ProblemResponse(status = "403", codes = "SOURCE_FORBIDDEN")
+  @ProblemResponse(status = "409", codes = "TRAINING_IN_PROGRESS")
+  @ProblemResponse(status = "413", codes = "PAYLOAD_TOO_LARGE")
+  @ProblemResponse(status = "415", codes = "UNSUPPORTED_MEDIA_TYPE")
+  @ProblemResponse(
+      status = "422",
+      codes =
+          "DIMENSION_MISMATCH, NON_FINITE_VALUE, TOO_FEW_ROWS, UNSUPPORTED_SOURCE,"
+              + " SOURCE_NOT_FOUND, SOURCE_INVALID")
+  @ProblemResponse(status = "429", codes = "QUEUE_FULL")
+  @ProblemResponse(status = "507", codes = "INSUFFICIENT_STORAGE")
+  ResponseEntity<TrainingJob> train(@Parameter(hidden = true) HttpServletRequest request)
+      throws IOException {
+    return switch (contentType(request)) {
+      case "application/x-npy", "application/octet-stream" -> trainFromBody(request);
+      case "application/json" -> trainFromSource(request);
+      default ->
+          throw new ProblemException(
+              ProblemCode.UNSUPPORTED_MEDIA_TYPE,
+              "Content-Type must be application/x-npy, application/octet-stream or"
+                  + " application/json, got "
+                  + (request.getContentType() == null ? "none" : request.getContentType()));
+    };
+  }
+
+  private static String contentType(HttpServletRequest request) {
+    String given = request.getContentType();
+    if (given == null) {
+      return "";
+    }
+    try {
+      MediaType type = MediaType.parseMediaType(given);
+      return type.getType() + "/" + type.getSubtype();
+    } catch (InvalidMediaTypeException e) {
+      return "";
+    }
+  }
+
+  private ResponseEntity<TrainingJob> trainFromBody(HttpServletRequest request) throws IOException {
+    boolean npy = contentType(request).equals("application/x-npy");
+    TrainingParameters parameters = TrainingParameters.ofQuery(request.getParameterMap(), json);
+    service.requireIdle(parameters.codebook());
+    long announced = request.getContentLengthLong();
+    var body = new LimitedInputStream(request.getInputStream(), announced, maxUploadBytes);
+    UploadSpool.ShapeCheck fits = (rows, dimension) -> parameters.request(rows, dimension);
+    TrainingSource source;
+    if (npy) {
+      if (parameters.string("dtype").isPresent()) {
+        throw new ProblemException(
+            ProblemCode.INVALID_PARAMETER, "dtype goes with application/octet-stream only");
+      }
+      source = spool.npy(body, fits);
+    } else {
+      int dimension =
+          parameters
+              .integer("embedding_dim")
+              .orElseThrow(() ->
+                  new ProblemException(
+                      ProblemCode.INVALID_PARAMETER,
+                      "embedding_dim must be given with application/octet-stream"));
+      if (dimension < 1) {
+        throw new ProblemException(
+            ProblemCode.INVALID_PARAMETER, "embedding_dim must be at least 1, got " + dimension);
+      }
+      String dtype = parameters.string("dtype").orElse("f4");
+      ElementType type =
+          ElementType.ofWireName(dtype)
+              .orElseThrow(() ->
+                  new ProblemException(
+                      ProblemCode.INVALID_PARAMETER,
+                      "dtype must be f4, f2 or bf16, got '%s'".formatted(dtype)));
+      source = spool.raw(body, type, dimension, announced, fits);
+    }
+    return submit(parameters, source, request);
+  }
+
+  private ResponseEntity<TrainingJob> trainFromSource(HttpServletRequest request)
+      throws IOException {
+    QueryParameters.requireKnown(request, Set.of());
+    var body =
+        new LimitedInputStream(
+            request.getInputStream(), request.getContentLengthLong(), MAX_JSON_BYTES);
+    JsonNode tree;
+    try {
+      tree = json.readTree(body.readAllBytes());
+    } catch (JacksonException e) {
+      throw new ProblemException(
+          ProblemCode.MALFORMED_JSON, "the body is not JSON: " + e.getOriginalMessage());
+    }
+    TrainingParameters parameters = TrainingParameters.ofJson(tree);
+    String uri =
+        parameters
+            .string("source.uri")
+            .orElseThrow(() ->
+                new ProblemException(
+                    ProblemCode.INVALID_PARAMETER,
+                    "source is missing; expected \"source\": {\"uri\":"
+                        + " \"file:///folder/name.npy\"}"));
+    service.requireIdle(parameters.codebook());
+    return submit(parameters, new TrainingSource(dataRoot.resolve(uri), null, false, uri), request);
+  }
+
+  private ResponseEntity<TrainingJob> submit(
+      TrainingParameters parameters, TrainingSource source, HttpServletRequest request)
+      throws IOException {
+    boolean accepted = false;
+    try {
+      TrainingRequest training;
+      try (VectorSource rows = source.open()) {
+        training = parameters.request(rows.rows(), rows.dimension());
+      } catch (FormatException e) {
+        throw new ProblemException(
+            ProblemCode.SOURCE_INVALID, "the source cannot be trained from: " + e.getMessage());
+      }
+      String header = request.getHeader(EmbeddingModel.HEADER);
+      EmbeddingModel.requireSame(training.embeddingModel(), header);
+      if (training.embeddingModel() == null && header != null) {
+        training = training.withEmbeddingModel(header);
+      }
+      String id = service.submit(training, source);
+      accepted = true;
+      return ResponseEntity.accepted().location(URI.create("/train/" + id)).body(service.get(id));
+    } finally {
+      if (!accepted) {
+        source.discard();
+      }
+    }
+  }
+
+  @GetMapping(path = "/train/{id}", produces = MediaType.APPLICATION_JSON_VALUE)
+  @Operation(summary = "State, progress and result of a training job")
+  @ProblemResponse(status = "404", codes = "UNKNOWN_JOB")
+  TrainingJob get(@PathVariable String id) {
+    return service.get(id);
+  }
+
+  @GetMapping(path = "/train", produces = MediaType.APPLICATION_JSON_VALUE)
+  @Operation(summary = "Training jobs, newest first")
+  @ProblemResponse(status = "400", codes = "INVALID_PARAMETER")
+  @ProblemResponse(status = "404", codes = "UNKNOWN_JOB")
+  JobList list(
+      @Parameter(description = "most jobs to give, 1 to 200")
+          @RequestParam(defaultValue = "" + PAGE)
+          int limit,
+      @Parameter(description = "the job to continue behind, from `next`")
+          @RequestParam(required = false)
+          @Nullable String after) {
+    if (limit < 1 || limit > 200) {
+      throw new ProblemException(
+          ProblemCode.INVALID_PARAMETER, "limit must be 1 to 200, got " + limit);
+    }
+    if (after != null) {
+      service.get(after);
+    }
+    List<TrainingJob> jobs = service.list(limit + 1, after);
+    boolean more = jobs.size() > limit;
+    List<TrainingJob> page = more ? jobs.subList(0, limit) : jobs;
+    return new JobList(page, more ? page.getLast().id() : null);
+  }
+
+  @DeleteMapping(path = "/train/{id}", produces = MediaType.APPLICATION_JSON_VALUE)
+  @Operation(
+      summary = "Cancels a training job",
+      description = "A queued job ends at once, a running one within a batch; nothing is stored.")
+  @ApiResponse(responseCode = "202", description = "cancelled, or about to be")
+  @ProblemResponse(status = "404", codes = "UNKNOWN_JOB")
+  @ProblemResponse(status = "409", codes = "JOB_FINISHED")
+  ResponseEntity<TrainingJob> cancel(@PathVariable String id) {
+    return ResponseEntity.accepted().body(service.cancel(id));
+  }
+}

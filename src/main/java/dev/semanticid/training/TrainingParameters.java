@@ -1,0 +1,299 @@
+package dev.semanticid.training;
+
+import dev.semanticid.codebook.CodebookRegistry;
+import dev.semanticid.core.clustering.CentroidInitializer;
+import dev.semanticid.core.quantizer.ResidualQuantizerConfig;
+import dev.semanticid.system.ProblemCode;
+import dev.semanticid.system.ProblemException;
+import dev.semanticid.system.QueryParameters;
+import dev.semanticid.training.TrainingRequest.Activation;
+import dev.semanticid.training.TrainingRequest.QualityGate;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.Collections;
+import java.util.HashMap;
+import java.util.List;
+import java.util.Locale;
+import java.util.Map;
+import java.util.Optional;
+import java.util.Set;
+import java.util.function.Function;
+import org.jspecify.annotations.Nullable;
+import tools.jackson.databind.JsonNode;
+import tools.jackson.databind.json.JsonMapper;
+
+/**
+ * The parameters of {@code POST /train} as they came, from the query or from a JSON body, and what
+ * they mean.
+ */
+final class TrainingParameters {
+
+  static final String ALGORITHM = "minibatch_kmeans";
+
+  /** Names that may come in the query beside a body of embeddings. */
+  static final Set<String> QUERY =
+      Set.of(
+          "codebook",
+          "algorithm",
+          "embedding_dim",
+          "num_hierarchies",
+          "codebook_width",
+          "init_buffer_size",
+          "batch_size",
+          "max_steps",
+          "learning_rate",
+          "normalize_residuals",
+          "train_layer_wise",
+          "track_residuals",
+          "shuffle",
+          "initializer",
+          "seed",
+          "activate",
+          "quality_gate.min_unique_ratio",
+          "quality_gate.max_dead_codes",
+          "embedding_model",
+          "dtype");
+
+  private final Map<String, JsonNode> values;
+
+  private TrainingParameters(Map<String, JsonNode> values) {
+    this.values = values;
+  }
+
+  /**
+   * From a query; a value that reads as a JSON scalar is one, widths may be separated by commas.
+   */
+  static TrainingParameters ofQuery(Map<String, String[]> query, JsonMapper json) {
+    QueryParameters.requireKnown(query.keySet(), QUERY);
+    var values = new HashMap<String, JsonNode>();
+    query.forEach((name, given) -> {
+      if (given.length != 1) {
+        throw invalid(name, "be given once", given.length + " times");
+      }
+      values.put(name, scalar(name, given[0], json));
+    });
+    return new TrainingParameters(values);
+  }
+
+  private static JsonNode scalar(String name, String text, JsonMapper json) {
+    if (name.equals("codebook_width") && text.contains(",")) {
+      var widths = json.createArrayNode();
+      Arrays.stream(text.split(",", -1))
+          .forEach(width -> widths.add(scalar("", width.strip(), json)));
+      return widths;
+    }
+    boolean textual =
+        name.equals("codebook") || name.equals("embedding_model") || name.equals("dtype");
+    if (!textual && text.matches("-?[0-9]+(\\.[0-9]+)?([eE][-+]?[0-9]+)?|true|false")) {
+      try {
+        return json.readTree(text);
+      } catch (RuntimeException e) {
+        // a number that JSON does not know, such as 007: refused as the string it is
+      }
+    }
+    return json.getNodeFactory().stringNode(text);
+  }
+
+  /** From a JSON object, whose {@code quality_gate} is an object. */
+  static TrainingParameters ofJson(JsonNode body) {
+    if (!body.isObject()) {
+      throw new ProblemException(
+          ProblemCode.MALFORMED_JSON, "expected a JSON object with \"source\" and parameters");
+    }
+    var values = new HashMap<String, JsonNode>();
+    for (Map.Entry<String, JsonNode> member : body.properties()) {
+      String name = member.getKey();
+      if (name.equals("quality_gate")) {
+        flatten(name, member.getValue(), Set.of("min_unique_ratio", "max_dead_codes"), values);
+      } else if (name.equals("source")) {
+        flatten(name, member.getValue(), Set.of("uri"), values);
+      } else {
+        if (!QUERY.contains(name) || name.equals("dtype")) {
+          var known = new ArrayList<>(QUERY);
+          known.remove("dtype");
+          known.add("source");
+          QueryParameters.requireKnown(List.of(name), known);
+        }
+        values.put(name, member.getValue());
+      }
+    }
+    return new TrainingParameters(values);
+  }
+
+  private static void flatten(
+      String name, JsonNode value, Set<String> known, Map<String, JsonNode> values) {
+    if (!value.isObject()) {
+      throw invalid(name, "be an object with " + known, value.toString());
+    }
+    for (Map.Entry<String, JsonNode> member : value.properties()) {
+      QueryParameters.requireKnown(List.of(member.getKey()), known);
+      values.put(name + "." + member.getKey(), member.getValue());
+    }
+  }
+
+  /** A string, if given. */
+  Optional<String> string(String name) {
+    return value(name, "be a string", node -> node.isString() ? node.asString() : null);
+  }
+
+  /** A whole number, if given. */
+  Optional<Integer> integer(String name) {
+    return value(
+        name,
+        "be a whole number below 2³¹",
+        node -> node.isIntegralNumber() && node.canConvertToInt() ? node.asInt() : null);
+  }
+
+  private Optional<Boolean> bool(String name) {
+    return value(name, "be true or false", node -> node.isBoolean() ? node.asBoolean() : null);
+  }
+
+  private Optional<Double> number(String name) {
+    return value(name, "be a number", node -> node.isNumber() ? node.asDouble() : null);
+  }
+
+  private <T> Optional<T> value(
+      String name, String expected, Function<JsonNode, @Nullable T> read) {
+    JsonNode node = values.get(name);
+    if (node == null || node.isNull()) {
+      return Optional.empty();
+    }
+    T value = read.apply(node);
+    if (value == null) {
+      throw invalid(name, expected, node.toString());
+    }
+    return Optional.of(value);
+  }
+
+  private static ProblemException invalid(String name, String expected, String actual) {
+    return new ProblemException(
+            ProblemCode.INVALID_PARAMETER, "%s must %s, got %s".formatted(name, expected, actual))
+        .with("parameter", name);
+  }
+
+  /** The codebook to make a version of. */
+  String codebook() {
+    return CodebookRegistry.requireName("codebook", string("codebook").orElse("default"));
+  }
+
+  private List<Integer> widths() {
+    JsonNode node = values.get("codebook_width");
+    Optional<Integer> hierarchies = integer("num_hierarchies");
+    if (hierarchies.isPresent() && (hierarchies.get() < 1 || hierarchies.get() > 64)) {
+      throw invalid("num_hierarchies", "be 1 to 64", hierarchies.get().toString());
+    }
+    if (node != null && node.isArray()) {
+      var widths = new ArrayList<Integer>();
+      for (JsonNode width : node) {
+        if (!width.isIntegralNumber() || !width.canConvertToInt()) {
+          throw invalid("codebook_width", "be a whole number or one per level", node.toString());
+        }
+        widths.add(width.asInt());
+      }
+      if (widths.isEmpty() || widths.size() > 64) {
+        throw invalid("codebook_width", "have 1 to 64 levels", Integer.toString(widths.size()));
+      }
+      if (hierarchies.isPresent() && hierarchies.get() != widths.size()) {
+        throw invalid(
+            "codebook_width",
+            "have one width for each of the %d num_hierarchies".formatted(hierarchies.get()),
+            Integer.toString(widths.size()));
+      }
+      return widths;
+    }
+    return Collections.nCopies(hierarchies.orElse(3), integer("codebook_width").orElse(256));
+  }
+
+  /**
+   * The request that the parameters make for data of a known shape.
+   *
+   * @throws ProblemException if a parameter cannot be, or does not fit the data
+   */
+  TrainingRequest request(long rows, int dimension) {
+    String algorithm = string("algorithm").orElse(ALGORITHM);
+    if (!algorithm.equals(ALGORITHM)) {
+      throw invalid("algorithm", "be " + ALGORITHM, algorithm);
+    }
+    Optional<Integer> stated = integer("embedding_dim");
+    if (stated.isPresent() && stated.get() != dimension) {
+      throw new ProblemException(
+              ProblemCode.DIMENSION_MISMATCH,
+              "embedding_dim is %d, the data has dimension %d".formatted(stated.get(), dimension))
+          .with("expected", stated.get())
+          .with("actual", dimension);
+    }
+    ResidualQuantizerConfig defaults = ResidualQuantizerConfig.reference(dimension);
+    List<Integer> widths = widths();
+    int batchSize = integer("batch_size").orElse(defaults.batchSize());
+    ResidualQuantizerConfig config;
+    try {
+      config =
+          new ResidualQuantizerConfig(
+              dimension,
+              widths,
+              integer("init_buffer_size")
+                  .orElse(Math.max(defaults.initBufferSize(), Collections.max(widths))),
+              batchSize,
+              integer("max_steps")
+                  .orElse(
+                      ResidualQuantizerConfig.defaultMaxSteps(
+                          rows, Math.max(1, batchSize), widths.size())),
+              number("learning_rate").orElse(defaults.learningRate()),
+              bool("normalize_residuals").orElse(defaults.normalizeResiduals()),
+              bool("train_layer_wise").orElse(defaults.trainLayerWise()),
+              bool("track_residuals").orElse(defaults.trackResiduals()),
+              bool("shuffle").orElse(defaults.shuffle()),
+              initializer(),
+              value(
+                      "seed",
+                      "be a whole number below 2⁶³",
+                      node ->
+                          node.isIntegralNumber() && node.canConvertToLong() ? node.asLong() : null)
+                  .orElse(defaults.seed()));
+    } catch (IllegalArgumentException e) {
+      throw new ProblemException(ProblemCode.INVALID_PARAMETER, String.valueOf(e.getMessage()));
+    }
+    int widest = Collections.max(config.codebookWidths());
+    if (rows < widest) {
+      throw new ProblemException(
+              ProblemCode.TOO_FEW_ROWS,
+              "a codebook of width %d needs at least as many rows, the data has %d"
+                  .formatted(widest, rows))
+          .with("expected", widest)
+          .with("actual", rows);
+    }
+    return new TrainingRequest(
+        codebook(),
+        config,
+        activation(),
+        new QualityGate(
+            number("quality_gate.min_unique_ratio").orElse(null),
+            integer("quality_gate.max_dead_codes").orElse(null)),
+        string("embedding_model").orElse(null));
+  }
+
+  private Activation activation() {
+    String given = string("activate").orElse("if_passes");
+    for (Activation activation : Activation.values()) {
+      if (activation.name().toLowerCase(Locale.ROOT).equals(given)) {
+        return activation;
+      }
+    }
+    throw invalid("activate", "be always, if_passes or never", given);
+  }
+
+  private CentroidInitializer initializer() {
+    String given = string("initializer").orElse(wireName(CentroidInitializer.KMEANS_PLUS_PLUS));
+    for (CentroidInitializer initializer : CentroidInitializer.values()) {
+      if (wireName(initializer).equals(given)) {
+        return initializer;
+      }
+    }
+    throw invalid("initializer", "be kmeans_plus_plus or random", given);
+  }
+
+  /** {@code kmeans_plus_plus} or {@code random}. */
+  static String wireName(CentroidInitializer initializer) {
+    return initializer.name().toLowerCase(Locale.ROOT);
+  }
+}

@@ -1,0 +1,66 @@
+package dev.semanticid.training;
+
+import dev.semanticid.core.quantizer.ResidualQuantizerConfig;
+import java.util.LinkedHashMap;
+import java.util.Map;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * A training as asked for, every default filled in.
+ *
+ * @param codebook the codebook to make a version of
+ * @param config settings of the algorithm
+ * @param activation when the version shall be served
+ * @param gate what the version must reach to pass
+ * @param embeddingModel the model that the vectors come from, if stated
+ */
+record TrainingRequest(
+    String codebook,
+    ResidualQuantizerConfig config,
+    Activation activation,
+    QualityGate gate,
+    @Nullable String embeddingModel) {
+
+  /** When a new version is made the active one. */
+  enum Activation {
+    /** In any case. */
+    ALWAYS,
+    /** If it passes the quality gate. */
+    IF_PASSES,
+    /** Not by the job. */
+    NEVER
+  }
+
+  /**
+   * What a version must reach; a bound that is null is passed.
+   *
+   * @param minUniqueRatio least share of distinct semantic IDs
+   * @param maxDeadCodes most centroids, of all levels together, that no row chose
+   */
+  record QualityGate(@Nullable Double minUniqueRatio, @Nullable Integer maxDeadCodes) {}
+
+  /** The same request with a model stated. */
+  TrainingRequest withEmbeddingModel(String model) {
+    return new TrainingRequest(codebook, config, activation, gate, model);
+  }
+
+  /** All settings by the names that clients know. */
+  Map<String, Object> parameters() {
+    var parameters = new LinkedHashMap<String, Object>();
+    parameters.put("algorithm", TrainingParameters.ALGORITHM);
+    parameters.put("embedding_dim", config.embeddingDim());
+    parameters.put("num_hierarchies", config.numHierarchies());
+    parameters.put("codebook_width", config.codebookWidths());
+    parameters.put("init_buffer_size", config.initBufferSize());
+    parameters.put("batch_size", config.batchSize());
+    parameters.put("max_steps", config.maxSteps());
+    parameters.put("learning_rate", config.learningRate());
+    parameters.put("normalize_residuals", config.normalizeResiduals());
+    parameters.put("train_layer_wise", config.trainLayerWise());
+    parameters.put("track_residuals", config.trackResiduals());
+    parameters.put("shuffle", config.shuffle());
+    parameters.put("initializer", TrainingParameters.wireName(config.initializer()));
+    parameters.put("seed", config.seed());
+    return parameters;
+  }
+}

@@ -1,0 +1,243 @@
+package dev.semanticid.training;
+
+import dev.semanticid.core.format.FormatException;
+import dev.semanticid.core.format.NpyHeader;
+import dev.semanticid.core.vector.ElementType;
+import dev.semanticid.core.vector.VectorBatch;
+import dev.semanticid.system.DataDirectory;
+import dev.semanticid.system.LimitedInputStream;
+import dev.semanticid.system.ProblemCode;
+import dev.semanticid.system.ProblemException;
+import java.io.FilterInputStream;
+import java.io.IOException;
+import java.io.InputStream;
+import java.io.OutputStream;
+import java.nio.ByteBuffer;
+import java.nio.file.DirectoryStream;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.List;
+import java.util.UUID;
+import org.jspecify.annotations.Nullable;
+import org.springframework.stereotype.Component;
+
+/**
+ * Uploaded training data on its way to disk: written as it arrives, checked on the way, never held
+ * whole in memory. A refused upload leaves nothing behind, and uploads of an earlier process are
+ * deleted at start-up.
+ */
+@Component
+class UploadSpool {
+
+  private static final int CHUNK_BYTES = 256 << 10;
+
+  private final Path folder;
+
+  UploadSpool(DataDirectory directory) throws IOException {
+    this.folder = directory.folder("spool");
+    try (DirectoryStream<Path> left = Files.newDirectoryStream(folder)) {
+      for (Path file : left) {
+        Files.delete(file);
+      }
+    }
+  }
+
+  /** What to demand of an upload as soon as its shape is known. */
+  @FunctionalInterface
+  interface ShapeCheck {
+    /** Throws if rows × dimension will not do. */
+    void check(long rows, int dimension);
+  }
+
+  /** Spools a {@code .npy} file, which must be the whole body. */
+  TrainingSource npy(LimitedInputStream body, ShapeCheck shape) throws IOException {
+    return spool(out -> {
+      NpyHeader header;
+      try {
+        header = NpyHeader.read(new Tee(body, out));
+      } catch (FormatException e) {
+        throw new ProblemException(
+            ProblemCode.MALFORMED_BODY, "not a readable .npy file: " + e.getMessage());
+      }
+      shape.check(header.rows(), header.dimension());
+      var rows = new RowCheck(header.elementType(), header.dimension());
+      long copied = copy(body, out, header.dataBytes(), rows);
+      if (copied < header.dataBytes() || body.read() >= 0) {
+        throw new ProblemException(
+            ProblemCode.MALFORMED_BODY,
+            "an array of shape %s has %d bytes of data, %s came"
+                .formatted(
+                    header.shape(),
+                    header.dataBytes(),
+                    copied < header.dataBytes() ? copied : "more"));
+      }
+      return null;
+    });
+  }
+
+  /**
+   * Spools raw little-endian rows.
+   *
+   * @param announced announced length of the body, or −1
+   */
+  TrainingSource raw(
+      LimitedInputStream body, ElementType type, int dimension, long announced, ShapeCheck shape)
+      throws IOException {
+    return spool(out -> {
+      if (announced >= 0) {
+        checkLength(announced, type, dimension, shape);
+      }
+      long copied = copy(body, out, Long.MAX_VALUE, new RowCheck(type, dimension));
+      checkLength(copied, type, dimension, shape);
+      return new TrainingSource.RawLayout(type, dimension);
+    });
+  }
+
+  private static void checkLength(long bytes, ElementType type, int dimension, ShapeCheck shape) {
+    long rowBytes = (long) type.bytes() * dimension;
+    if (bytes % rowBytes != 0) {
+      throw new ProblemException(
+              ProblemCode.MALFORMED_BODY,
+              "rows of dimension %d as %s have %d bytes, the body has %d, which is %.3f rows"
+                  .formatted(
+                      dimension, type.wireName(), rowBytes, bytes, (double) bytes / rowBytes))
+          .with("expected", rowBytes)
+          .with("actual", bytes);
+    }
+    shape.check(bytes / rowBytes, dimension);
+  }
+
+  /** Writes a spool file; returns the layout if the file has no header. */
+  @FunctionalInterface
+  private interface SpoolWriter {
+    TrainingSource.@Nullable RawLayout write(OutputStream out) throws IOException;
+  }
+
+  private TrainingSource spool(SpoolWriter writer) throws IOException {
+    Path file = folder.resolve(UUID.randomUUID().toString());
+    boolean complete = false;
+    try {
+      TrainingSource.@Nullable RawLayout layout;
+      try (OutputStream out = new DiskOutputStream(Files.newOutputStream(file))) {
+        layout = writer.write(out);
+      }
+      complete = true;
+      return new TrainingSource(List.of(file), layout, true, "request body");
+    } finally {
+      if (!complete) {
+        Files.deleteIfExists(file);
+      }
+    }
+  }
+
+  private static long copy(InputStream in, OutputStream out, long length, RowCheck rows)
+      throws IOException {
+    byte[] chunk = new byte[CHUNK_BYTES];
+    long copied = 0;
+    while (copied < length) {
+      int count = in.readNBytes(chunk, 0, (int) Math.min(chunk.length, length - copied));
+      if (count == 0) {
+        break;
+      }
+      rows.accept(chunk, count);
+      out.write(chunk, 0, count);
+      copied += count;
+    }
+    return copied;
+  }
+
+  /** Refuses a row with NaN or an infinity as it passes. */
+  private static final class RowCheck {
+
+    private final ElementType type;
+    private final int dimension;
+    private final float[] components;
+    private long checked;
+
+    RowCheck(ElementType type, int dimension) {
+      this.type = type;
+      this.dimension = dimension;
+      this.components = new float[CHUNK_BYTES / type.bytes()];
+    }
+
+    /**
+     * Chunks but the last are whole elements, because their size is a multiple of every element's.
+     */
+    void accept(byte[] chunk, int length) {
+      int count = length / type.bytes();
+      type.decode(ByteBuffer.wrap(chunk, 0, length), count, components, 0);
+      if (VectorBatch.firstNonFiniteRow(components, 0, 1, count) == 0) {
+        int at = 0;
+        while (Float.isFinite(components[at])) {
+          at++;
+        }
+        long row = (checked + at) / dimension;
+        throw new ProblemException(
+                ProblemCode.NON_FINITE_VALUE,
+                "row %d holds NaN or a value outside float32".formatted(row))
+            .with("row", row);
+      }
+      checked += count;
+    }
+  }
+
+  /** Tells a full disk from a broken connection. */
+  private static final class DiskOutputStream extends OutputStream {
+
+    private final OutputStream out;
+
+    DiskOutputStream(OutputStream out) {
+      this.out = out;
+    }
+
+    @Override
+    public void write(int b) throws IOException {
+      write(new byte[] {(byte) b}, 0, 1);
+    }
+
+    @Override
+    public void write(byte[] bytes, int offset, int length) {
+      try {
+        out.write(bytes, offset, length);
+      } catch (IOException e) {
+        throw new ProblemException(
+            ProblemCode.INSUFFICIENT_STORAGE,
+            "the upload cannot be written to disk: " + e.getMessage());
+      }
+    }
+
+    @Override
+    public void close() throws IOException {
+      out.close();
+    }
+  }
+
+  /** Writes what is read. */
+  private static final class Tee extends FilterInputStream {
+
+    private final OutputStream copy;
+
+    Tee(InputStream in, OutputStream copy) {
+      super(in);
+      this.copy = copy;
+    }
+
+    @Override
+    public int read() throws IOException {
+      int b = in.read();
+      if (b >= 0) {
+        copy.write(b);
+      }
+      return b;
+    }
+
+    @Override
+    public int read(byte[] target, int offset, int length) throws IOException {
+      int count = in.read(target, offset, length);
+      if (count > 0) {
+        copy.write(target, offset, count);
+      }
+      return count;
+    }
+  }
+}
