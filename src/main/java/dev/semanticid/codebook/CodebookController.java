@@ -4,6 +4,7 @@ import dev.semanticid.core.format.CodebookFormat;
 import dev.semanticid.core.format.FormatException;
 import dev.semanticid.core.quantizer.Codebook;
 import dev.semanticid.system.EmbeddingModel;
+import dev.semanticid.system.LimitedInputStream;
 import dev.semanticid.system.ProblemCode;
 import dev.semanticid.system.ProblemException;
 import dev.semanticid.system.ProblemResponse;
@@ -120,6 +121,13 @@ class CodebookController {
       description =
           "A safetensors file: level_0 … level_{L-1} (F32, K_l × d), count_0 … (I64), settings and"
               + " provenance as metadata.")
+  @ApiResponse(
+      responseCode = "200",
+      description = "the file",
+      content =
+          @Content(
+              mediaType = MediaType.APPLICATION_OCTET_STREAM_VALUE,
+              schema = @Schema(type = "string", format = "binary")))
   @ProblemResponse(status = "404", codes = "UNKNOWN_CODEBOOK, UNKNOWN_VERSION")
   ResponseEntity<StreamingResponseBody> download(
       @Parameter(example = "default") @PathVariable String name,
@@ -175,21 +183,16 @@ class CodebookController {
       HttpServletRequest request)
       throws IOException {
     CodebookRegistry.requireName("codebook", name);
-    if (request.getContentLengthLong() > maxUploadBytes) {
-      throw new ProblemException(
-          ProblemCode.PAYLOAD_TOO_LARGE,
-          "a codebook may have %d bytes, this one has %d"
-              .formatted(maxUploadBytes, request.getContentLengthLong()));
-    }
+    long announced = request.getContentLengthLong();
+    var body = new LimitedInputStream(request.getInputStream(), announced, maxUploadBytes);
+    // What the header promises is allocated before it comes, so it may not promise more than was
+    // announced.
+    long mostTensorBytes = announced < 0 ? maxUploadBytes : announced;
     Codebook codebook;
     try {
-      codebook = CodebookFormat.read(request.getInputStream(), maxUploadBytes);
+      codebook = CodebookFormat.read(body, mostTensorBytes);
     } catch (FormatException e) {
-      throw new ProblemException(
-          e.kind() == FormatException.Kind.TOO_LARGE
-              ? ProblemCode.PAYLOAD_TOO_LARGE
-              : ProblemCode.INVALID_CODEBOOK,
-          "not a codebook: " + e.getMessage());
+      throw new ProblemException(ProblemCode.INVALID_CODEBOOK, "not a codebook: " + e.getMessage());
     }
     if (embeddingModel != null) {
       codebook =

@@ -78,7 +78,7 @@ class EncodeController {
       @Schema(example = "default") String codebook,
       @Schema(example = "7") int version,
       @Schema(description = "SHA-256 of the codebook's tensors and settings") String fingerprint,
-      @Schema(name = "semantic_ids", example = "[[12, 250, 3]]") List<List<Integer>> semanticIds) {}
+      @Schema(example = "[[12, 250, 3]]") List<List<Integer>> semanticIds) {}
 
   @PostMapping("/encode")
   @Operation(

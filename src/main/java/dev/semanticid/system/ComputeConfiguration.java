@@ -18,8 +18,13 @@ class ComputeConfiguration {
 
   @Bean
   ComputeBackend computeBackend(SemanticIdProperties properties) {
+    long began = System.nanoTime();
     ComputeBackend backend = choose(properties);
-    LOG.info("computing on {}: {}", backend.name(), backend.device());
+    LOG.info(
+        "computing on {}: {} (started in {} ms)",
+        backend.name(),
+        backend.device(),
+        (System.nanoTime() - began) / 1_000_000);
     return backend;
   }
 

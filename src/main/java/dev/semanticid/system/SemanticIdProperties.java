@@ -99,7 +99,7 @@ public record SemanticIdProperties(
    *     for them
    */
   public record Codebooks(
-      @DefaultValue("4GB") DataSize maxUploadSize, @DefaultValue("4") int pinned) {
+      @DefaultValue("1GB") DataSize maxUploadSize, @DefaultValue("4") int pinned) {
     public Codebooks {
       require(
           maxUploadSize.toBytes() > 0,

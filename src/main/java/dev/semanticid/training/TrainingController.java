@@ -76,29 +76,27 @@ class TrainingController {
       @Schema(example = "default") String codebook,
       Source source,
       @Schema(example = "minibatch_kmeans") String algorithm,
-      @Schema(name = "embedding_dim", example = "2048") int embeddingDim,
-      @Schema(name = "num_hierarchies", example = "3") int numHierarchies,
-      @Schema(name = "codebook_width", example = "256", description = "a number, or one per level")
-          int codebookWidth,
-      @Schema(name = "init_buffer_size", example = "3072") int initBufferSize,
-      @Schema(name = "batch_size", example = "2048") int batchSize,
-      @Schema(name = "max_steps", example = "30") int maxSteps,
-      @Schema(name = "learning_rate", example = "0.5") double learningRate,
-      @Schema(name = "normalize_residuals", example = "true") boolean normalizeResiduals,
-      @Schema(name = "train_layer_wise", example = "true") boolean trainLayerWise,
-      @Schema(name = "track_residuals", example = "true") boolean trackResiduals,
+      @Schema(example = "2048") int embeddingDim,
+      @Schema(example = "3") int numHierarchies,
+      @Schema(example = "256", description = "a number, or one per level") int codebookWidth,
+      @Schema(example = "3072") int initBufferSize,
+      @Schema(example = "2048") int batchSize,
+      @Schema(example = "30") int maxSteps,
+      @Schema(example = "0.5") double learningRate,
+      @Schema(example = "true") boolean normalizeResiduals,
+      @Schema(example = "true") boolean trainLayerWise,
+      @Schema(example = "true") boolean trackResiduals,
       @Schema(example = "true") boolean shuffle,
       @Schema(example = "kmeans_plus_plus") String initializer,
       @Schema(example = "42") long seed,
       @Schema(allowableValues = {"always", "if_passes", "never"}) String activate,
-      @Schema(name = "quality_gate") Gate qualityGate,
-      @Schema(name = "embedding_model") String embeddingModel) {
+      Gate qualityGate,
+      String embeddingModel) {
 
     record Source(@Schema(example = "file:///data/items/*.npy") String uri) {}
 
     record Gate(
-        @Schema(name = "min_unique_ratio", example = "0.7") double minUniqueRatio,
-        @Schema(name = "max_dead_codes", example = "0") int maxDeadCodes) {}
+        @Schema(example = "0.7") double minUniqueRatio, @Schema(example = "0") int maxDeadCodes) {}
   }
 
   @PostMapping(path = "/train", produces = MediaType.APPLICATION_JSON_VALUE)
@@ -231,6 +229,11 @@ class TrainingController {
       name = "embedding_model",
       in = ParameterIn.QUERY,
       description = "the model the embeddings come from",
+      schema = @Schema(type = "string"))
+  @Parameter(
+      name = EmbeddingModel.HEADER,
+      in = ParameterIn.HEADER,
+      description = "the same as embedding_model",
       schema = @Schema(type = "string"))
   @Parameter(
       name = "dtype",

@@ -11,6 +11,7 @@ import java.io.IOException;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
+import java.util.concurrent.ConcurrentLinkedQueue;
 
 /**
  * Encodes all rows of a source and reports what became of them. Sums are float64 per block of rows
@@ -57,6 +58,7 @@ public final class QuantizationEvaluator {
     int chunkRows = Math.clamp(CHUNK_BYTES / (4 * d), BLOCK_ROWS, 1 << 16);
     float[] chunk = new float[Math.min(chunkRows, rows) * d];
     var total = new Sums(levels);
+    var idle = new ConcurrentLinkedQueue<ResidualLoop>();
     for (int begin = 0; begin < rows; begin += chunkRows) {
       int count = Math.min(chunkRows, rows - begin);
       source.read(begin, count, chunk, 0);
@@ -73,8 +75,13 @@ public final class QuantizationEvaluator {
           blocks,
           i -> {
             int from = i * BLOCK_ROWS;
-            sums[i] =
-                Sums.of(codebook, chunk, from, Math.min(BLOCK_ROWS, count - from), chunkCodes);
+            ResidualLoop loop = idle.poll();
+            if (loop == null) {
+              loop = new ResidualLoop(d, codebook.settings());
+            }
+            loop.begin(chunk, from * d, Math.min(BLOCK_ROWS, count - from));
+            sums[i] = Sums.of(codebook, loop, chunkCodes, from * levels);
+            idle.add(loop);
           });
       for (Sums block : sums) {
         total.add(block);
@@ -143,15 +150,14 @@ public final class QuantizationEvaluator {
       exhausted = new long[levels];
     }
 
-    /** Walks rows down the levels along their codes. */
-    static Sums of(Codebook codebook, float[] vectors, int from, int n, int[] codes) {
+    /** Walks a block of rows down the levels along their codes, n × L from {@code begin} on. */
+    static Sums of(Codebook codebook, ResidualLoop loop, int[] codes, int begin) {
       int d = codebook.dimension();
+      int n = loop.rows();
       int levels = codebook.levels();
       var sums = new Sums(levels);
-      var loop = new ResidualLoop(d, codebook.settings());
       double[] scales = new double[n];
       Arrays.fill(scales, 1);
-      loop.begin(vectors, from * d, n);
       for (int l = 0; l < levels; l++) {
         loop.enter(l);
         for (int row = 0; row < n; row++) {
@@ -164,7 +170,7 @@ public final class QuantizationEvaluator {
             sums.exhausted[l] += loop.exhausted(row) ? 1 : 0;
           }
         }
-        loop.leave(codebook.centroids(l).data(), codes, from * levels + l, levels);
+        loop.leave(codebook.centroids(l).data(), codes, begin + l, levels);
         for (int row = 0; row < n; row++) {
           double squared = squaredNorm(loop.residuals(), row * d, d);
           sums.inertia[l] += squared;

@@ -7,12 +7,15 @@ package dev.semanticid.core.quantizer;
 final class BlockSize {
 
   private static final long TARGET_BYTES = 4 << 20;
+  private static final long MOST_BYTES = 64 << 20;
   private static final int FEWEST = 16;
   private static final int MOST = 512;
 
   private BlockSize() {}
 
   static int rows(long bytesPerRow) {
-    return Math.clamp(TARGET_BYTES / bytesPerRow, FEWEST, MOST);
+    return bytesPerRow * FEWEST > MOST_BYTES
+        ? 1
+        : Math.clamp(TARGET_BYTES / bytesPerRow, FEWEST, MOST);
   }
 }

@@ -47,7 +47,8 @@ public final class ResidualQuantizer implements AutoCloseable {
     this.codebook = codebook;
     this.pool = pool;
     long tableBytes = GramTables.bytes(codebook);
-    boolean stacked = tableBudget > 0 && tableBytes <= tableBudget;
+    boolean stacked =
+        tableBudget > 0 && tableBytes <= tableBudget && StackedPlan.fitsArrays(codebook);
     this.plan =
         stacked ? new StackedPlan(codebook, backend, pool) : new ResidualPlan(codebook, backend);
     this.planReason =

@@ -87,6 +87,18 @@ final class StackedPlan implements EncodingPlan {
     this.blockRows = BlockSize.rows(4L * totalWidth + 4L * d);
   }
 
+  /** Whether the stacked centroids and each table fit an array. */
+  static boolean fitsArrays(Codebook codebook) {
+    long total = 0;
+    long widest = 0;
+    for (int width : codebook.widths()) {
+      total += width;
+      widest = Math.max(widest, width);
+    }
+    int most = Integer.MAX_VALUE - 8;
+    return total * codebook.dimension() <= most && widest * widest <= most;
+  }
+
   @Override
   public String name() {
     return "float32";
