@@ -88,6 +88,62 @@ class HostileBackendTest {
     }
   }
 
+  /**
+   * Level upon level that nearly exhausts the residual, where small errors above become large ones
+   * below; then a near tie. Centroids lie on the axes, so products are exact.
+   */
+  @ParameterizedTest
+  @CsvSource({"4, true", "5, true", "9, true", "4, false", "9, false"})
+  void encode_chainOfNearCentroidsThenATie_givesTheReferenceCodes(int d, boolean normalize) {
+    var backend = new HostileBackend(0, HostileBackend.ERRATIC);
+    for (int levels = 2; levels <= 6; levels++) {
+      var random = new SplittableRandom(10L * d + levels);
+      for (int round = 0; round < 10; round++) {
+        Codebook codebook = axisCodebook(d, levels, normalize ? 1 : 0x1p-9f, normalize);
+        float[] rows = chains(random, d, levels, 400, normalize);
+        int[] expected = new ReferenceQuantizer(codebook).encodeAll(rows, rows.length / d);
+        assertCodes(codebook, backend, TABLES, rows, expected);
+      }
+    }
+  }
+
+  /** All axes in both directions, of length 1, ½ and ¼ at level 0, each level below smaller. */
+  private static Codebook axisCodebook(int d, int levels, float shrink, boolean normalize) {
+    var made = new ArrayList<float[]>();
+    float size = 1;
+    for (int l = 0; l < levels; l++) {
+      float[] level = new float[6 * d * d];
+      for (int i = 0; i < d; i++) {
+        for (int t = 0; t < 6; t++) {
+          level[(t * d + i) * d + i] = Math.scalb(t < 3 ? size : -size, -(t % 3));
+        }
+      }
+      made.add(level);
+      size *= shrink;
+    }
+    return Codebook.of(new CodebookSettings(normalize), d, made, Provenance.UNKNOWN);
+  }
+
+  /** {@code x = e_a + ν·(e_b + ν'·(… + t))}, t nearly as far from a centroid as from its half. */
+  private static float[] chains(
+      SplittableRandom random, int d, int levels, int n, boolean normalize) {
+    float[] rows = new float[n * d];
+    for (int row = 0; row < n; row++) {
+      int depth = 1 + random.nextInt(Math.min(levels, d) - 1);
+      double scale = 1;
+      int axis = random.nextInt(d);
+      for (int l = 0; l < depth; l++) {
+        rows[row * d + (axis + l) % d] = (float) (random.nextBoolean() ? scale : -scale);
+        scale *= normalize ? Math.pow(10, -0.5 - 3 * random.nextDouble()) : 0x1p-9;
+      }
+      double tie = random.nextBoolean() ? 0.75 : 0.375;
+      tie += (random.nextInt(3) - 1) * Math.pow(10, -10 + 8 * random.nextDouble());
+      rows[row * d + (axis + depth) % d] += (float) (scale * tie);
+      rows[row * d + (axis + depth + 1) % d] += (float) (scale * Math.sqrt(1 - tie * tie));
+    }
+    return rows;
+  }
+
   private void assertCodes(
       Codebook codebook, ComputeBackend backend, long budget, float[] rows, int[] expected) {
     try (var quantizer = new ResidualQuantizer(codebook, backend, pool, budget)) {
