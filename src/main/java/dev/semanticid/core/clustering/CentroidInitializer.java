@@ -20,15 +20,15 @@ public enum CentroidInitializer {
       double[] nearest = new double[n];
       Arrays.fill(nearest, Double.POSITIVE_INFINITY);
       chosen[0] = RandomStream.below(random, n);
-      int tasks = (n + ROWS_PER_TASK - 1) / ROWS_PER_TASK;
+      int blocks = (n + BLOCK_ROWS - 1) / BLOCK_ROWS;
+      float[][] transposed = new float[blocks][];
+      pool.forEach(
+          blocks, block -> transposed[block] = transpose(points, n, d, block * BLOCK_ROWS));
       for (int k = 1; k < chosen.length; k++) {
-        int last = chosen[k - 1];
+        int last = chosen[k - 1] * d;
         pool.forEach(
-            tasks,
-            task -> {
-              int from = task * ROWS_PER_TASK;
-              lower(points, from, Math.min(n, from + ROWS_PER_TASK), d, last, nearest);
-            });
+            blocks,
+            block -> lower(transposed[block], points, last, d, nearest, block * BLOCK_ROWS));
         chosen[k] = draw(nearest, random);
       }
     }
@@ -57,7 +57,7 @@ public enum CentroidInitializer {
     }
   };
 
-  private static final int ROWS_PER_TASK = 256;
+  private static final int BLOCK_ROWS = 256;
 
   abstract void choose(
       float[] points, int n, int d, int[] chosen, RandomGenerator random, WorkerPool pool);
@@ -84,42 +84,36 @@ public enum CentroidInitializer {
     return centroids;
   }
 
-  /** Lowers each row's squared distance to that to row {@code last}, four rows side by side. */
-  private static void lower(float[] p, int from, int to, int d, int last, double[] nearest) {
-    int c = last * d;
-    int row = from;
-    for (; row + 4 <= to; row += 4) {
-      int r0 = row * d;
-      int r1 = r0 + d;
-      int r2 = r1 + d;
-      int r3 = r2 + d;
-      double s0 = 0;
-      double s1 = 0;
-      double s2 = 0;
-      double s3 = 0;
+  /** Up to {@link #BLOCK_ROWS} rows from {@code from} on, component by component. */
+  private static float[] transpose(float[] points, int n, int d, int from) {
+    int count = Math.min(BLOCK_ROWS, n - from);
+    float[] transposed = new float[count * d];
+    for (int row = 0; row < count; row++) {
       for (int i = 0; i < d; i++) {
-        double ci = p[c + i];
-        double d0 = p[r0 + i] - ci;
-        double d1 = p[r1 + i] - ci;
-        double d2 = p[r2 + i] - ci;
-        double d3 = p[r3 + i] - ci;
-        s0 += d0 * d0;
-        s1 += d1 * d1;
-        s2 += d2 * d2;
-        s3 += d3 * d3;
+        transposed[i * count + row] = points[(from + row) * d + i];
       }
-      nearest[row] = Math.min(nearest[row], s0);
-      nearest[row + 1] = Math.min(nearest[row + 1], s1);
-      nearest[row + 2] = Math.min(nearest[row + 2], s2);
-      nearest[row + 3] = Math.min(nearest[row + 3], s3);
     }
-    for (; row < to; row++) {
-      double sum = 0;
-      for (int i = 0; i < d; i++) {
-        double difference = p[row * d + i] - (double) p[c + i];
-        sum += difference * difference;
+    return transposed;
+  }
+
+  /**
+   * Lowers each row's squared distance to that to the centroid at {@code c}. The inner loop runs
+   * across rows, so it vectorises and leaves each row's sum in index order.
+   */
+  private static void lower(
+      float[] transposed, float[] points, int c, int d, double[] nearest, int from) {
+    int count = transposed.length / d;
+    double[] sums = new double[count];
+    for (int i = 0; i < d; i++) {
+      double ci = points[c + i];
+      int begin = i * count;
+      for (int row = 0; row < count; row++) {
+        double difference = transposed[begin + row] - ci;
+        sums[row] += difference * difference;
       }
-      nearest[row] = Math.min(nearest[row], sum);
+    }
+    for (int row = 0; row < count; row++) {
+      nearest[from + row] = Math.min(nearest[from + row], sums[row]);
     }
   }
 
