@@ -2,7 +2,6 @@ package dev.semanticid.nd4j;
 
 import dev.semanticid.core.compute.ComputeBackend;
 import dev.semanticid.core.compute.ResidentCodebook;
-import java.util.Objects;
 import java.util.Properties;
 import java.util.Queue;
 import java.util.concurrent.ConcurrentLinkedQueue;
@@ -67,7 +66,7 @@ public final class Nd4jBackend implements ComputeBackend {
 
   @Override
   public ResidentCodebook makeResident(float[] matrix, int rows, int dimension) {
-    Objects.checkFromIndexSize(0, Math.multiplyExact(rows, dimension), matrix.length);
+    ComputeBackend.requireShape(matrix, rows, dimension);
     INDArray centroids = Nd4j.createUninitializedDetached(DataType.FLOAT, 'c', rows, dimension);
     write(centroids.data(), matrix, 0, rows * dimension);
     Nd4j.getAffinityManager().tagLocation(centroids, AffinityManager.Location.HOST);

@@ -7,7 +7,8 @@ package dev.semanticid.core.clustering;
  * @param phase what the step was for
  * @param step number of the step within its level and phase, from 1
  * @param steps how many update steps the level gets
- * @param rows rows of the batch that reached the level
+ * @param rows rows of the batch that the step used: those that reached the level and, while the
+ *     buffer fills, found room in it
  * @param loss Σ_k (n_k/N_k)·‖C[k] − m_k‖² before the update; 0 while the buffer fills
  * @param inertia Σ‖u − C[k]‖² over those rows, before the update; 0 while the buffer fills
  * @param residualNormRatio Frobenius norm of the batch's residuals behind the level over that of

@@ -25,6 +25,19 @@ public interface ComputeBackend extends AutoCloseable {
   ResidentCodebook makeResident(float[] matrix, int rows, int dimension);
 
   /**
+   * Checks the arguments of {@link #makeResident}.
+   *
+   * @throws IllegalArgumentException if the array is shorter than the shape says
+   */
+  static void requireShape(float[] matrix, int rows, int dimension) {
+    if (rows < 1 || dimension < 1 || (long) rows * dimension > matrix.length) {
+      throw new IllegalArgumentException(
+          "%d centroids of dimension %d need %d components, the array has %d"
+              .formatted(rows, dimension, (long) rows * dimension, matrix.length));
+    }
+  }
+
+  /**
    * Relative error bound γ of one dot product of this many components: {@code |computed − x·c| ≤
    * γ·‖x‖·‖c‖}, underflow apart. The default is that of float32 in any order of summation, with or
    * without fused multiply-add (Higham, Accuracy and Stability of Numerical Algorithms, §3.1).

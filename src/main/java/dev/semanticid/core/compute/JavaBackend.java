@@ -1,7 +1,5 @@
 package dev.semanticid.core.compute;
 
-import java.util.Objects;
-
 /**
  * The portable backend: plain Java on the calling thread. Centroids are stored transposed, so that
  * the inner loop runs across centroids and the just-in-time compiler vectorises it without
@@ -23,7 +21,7 @@ public final class JavaBackend implements ComputeBackend {
 
   @Override
   public ResidentCodebook makeResident(float[] matrix, int rows, int dimension) {
-    Objects.checkFromIndexSize(0, Math.multiplyExact(rows, dimension), matrix.length);
+    ComputeBackend.requireShape(matrix, rows, dimension);
     float[] transposed = new float[rows * dimension];
     for (int k = 0; k < rows; k++) {
       for (int i = 0; i < dimension; i++) {

@@ -50,6 +50,10 @@ public final class QuantizationEvaluator {
     Codebook codebook = quantizer.codebook();
     int d = codebook.dimension();
     int levels = codebook.levels();
+    if (source.dimension() != d) {
+      throw new IllegalArgumentException(
+          "the codebook has dimension %d, the data %d".formatted(d, source.dimension()));
+    }
     int rows = Math.toIntExact(source.rows());
     if (rows < 1) {
       throw new IllegalArgumentException("a report needs at least one row, got " + rows);

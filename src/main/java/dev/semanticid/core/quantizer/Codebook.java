@@ -9,6 +9,7 @@ import java.security.NoSuchAlgorithmException;
 import java.util.ArrayList;
 import java.util.HexFormat;
 import java.util.List;
+import java.util.Locale;
 import java.util.Objects;
 import org.jspecify.annotations.Nullable;
 
@@ -141,7 +142,13 @@ public final class Codebook {
     header.append("normalize_residuals=").append(settings.normalizeResiduals()).append('\n');
     for (int l = 0; l < levels.size(); l++) {
       header
-          .append("level_%d F32 [%d,%d]".formatted(l, levels.get(l).length / dimension, dimension))
+          .append(
+              String.format(
+                  Locale.ROOT,
+                  "level_%d F32 [%d,%d]",
+                  l,
+                  levels.get(l).length / dimension,
+                  dimension))
           .append('\n');
     }
     digest.update(header.toString().getBytes(StandardCharsets.US_ASCII));
