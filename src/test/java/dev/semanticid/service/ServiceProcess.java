@@ -1,0 +1,185 @@
+package dev.semanticid.service;
+
+import java.io.IOException;
+import java.io.UncheckedIOException;
+import java.net.InetAddress;
+import java.net.ServerSocket;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.List;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.atomic.AtomicInteger;
+
+/**
+ * The packaged service as a child process on a free port of this machine, with a data directory of
+ * the test's. Its log goes to {@code target/service-logs}.
+ *
+ * <p>Arguments that begin with {@code -X} are the virtual machine's, all others the service's.
+ */
+final class ServiceProcess implements AutoCloseable {
+
+  /** Starts in half the time; for tests of what is kept, not of what is computed. */
+  static final String QUICK_START = "-XX:TieredStopAtLevel=1";
+
+  private static final Duration START_LIMIT = Duration.ofSeconds(60);
+  private static final AtomicInteger LOGS = new AtomicInteger();
+
+  private final Process process;
+  private final Path dataDir;
+  private final Path log;
+  private final ServiceClient client;
+
+  private ServiceProcess(Process process, Path dataDir, Path log, ServiceClient client) {
+    this.process = process;
+    this.dataDir = dataDir;
+    this.log = log;
+    this.client = client;
+  }
+
+  /** Starts the service and waits until it is ready. */
+  static ServiceProcess start(Path dataDir, String... arguments) {
+    return launch(dataDir, arguments).await("readiness");
+  }
+
+  /** Starts the service and waits until it is alive, ready or not. */
+  static ServiceProcess startAlive(Path dataDir, String... arguments) {
+    return launch(dataDir, arguments).await("liveness");
+  }
+
+  /** Starts the service and waits for nothing. */
+  static ServiceProcess launch(Path dataDir, String... arguments) {
+    String java = ProcessHandle.current().info().command().orElseThrow();
+    int port = freePort();
+    var command = new ArrayList<>(List.of(java));
+    command.addAll(List.of(property("service.jvm-args").trim().split("\\s+")));
+    Arrays.stream(arguments).filter(ServiceProcess::isForTheJvm).forEach(command::add);
+    command.addAll(List.of("-jar", property("service.jar")));
+    command.add("--server.port=" + port);
+    command.add("--semantic-id.data-dir=" + dataDir);
+    Arrays.stream(arguments).filter(argument -> !isForTheJvm(argument)).forEach(command::add);
+    try {
+      Path logs = Files.createDirectories(Path.of("target", "service-logs"));
+      Path log = logs.resolve("service-%d-%d.log".formatted(port, LOGS.incrementAndGet()));
+      Process process =
+          new ProcessBuilder(command)
+              .redirectErrorStream(true)
+              .redirectOutput(log.toFile())
+              .start();
+      Runtime.getRuntime().addShutdownHook(new Thread(process::destroyForcibly));
+      return new ServiceProcess(process, dataDir, log, new ServiceClient(port));
+    } catch (IOException e) {
+      throw new UncheckedIOException(e);
+    }
+  }
+
+  private static boolean isForTheJvm(String argument) {
+    return argument.startsWith("-X");
+  }
+
+  private static String property(String name) {
+    String value = System.getProperty(name);
+    if (value == null) {
+      throw new IllegalStateException("run by failsafe, which sets the property " + name);
+    }
+    return value;
+  }
+
+  private static int freePort() {
+    try (var socket = new ServerSocket(0, 1, InetAddress.getLoopbackAddress())) {
+      return socket.getLocalPort();
+    } catch (IOException e) {
+      throw new UncheckedIOException(e);
+    }
+  }
+
+  private ServiceProcess await(String probe) {
+    try {
+      Await.until(
+          probe + " of the service",
+          START_LIMIT,
+          () -> {
+            if (!process.isAlive()) {
+              throw new AssertionError(
+                  "the service ended with %d; its log ends:\n%s"
+                      .formatted(process.exitValue(), logTail()));
+            }
+            return isUp(probe);
+          },
+          this::logTail);
+    } catch (AssertionError e) {
+      kill();
+      throw e;
+    }
+    return this;
+  }
+
+  private boolean isUp(String probe) {
+    try {
+      return client.get("/actuator/health/" + probe).status() == 200;
+    } catch (UncheckedIOException e) {
+      return false;
+    }
+  }
+
+  /** Speaks to it. */
+  ServiceClient client() {
+    return client;
+  }
+
+  /** What it has logged so far. */
+  String log() {
+    try {
+      return Files.readString(log);
+    } catch (IOException e) {
+      throw new UncheckedIOException(e);
+    }
+  }
+
+  private String logTail() {
+    List<String> lines = log().lines().toList();
+    return String.join("\n", lines.subList(Math.max(0, lines.size() - 40), lines.size()));
+  }
+
+  /** Names of the files in its upload spool. */
+  List<String> spooled() {
+    try (var files = Files.list(dataDir.resolve("spool"))) {
+      return files.map(file -> String.valueOf(file.getFileName())).toList();
+    } catch (IOException e) {
+      throw new UncheckedIOException(e);
+    }
+  }
+
+  /** Waits for its end; returns the exit status. */
+  int awaitExit() {
+    try {
+      if (!process.waitFor(60, TimeUnit.SECONDS)) {
+        throw new AssertionError("the service does not end; its log ends:\n" + logTail());
+      }
+      return process.exitValue();
+    } catch (InterruptedException e) {
+      Thread.currentThread().interrupt();
+      throw new AssertionError("interrupted", e);
+    }
+  }
+
+  /** Ends it without warning, as {@code kill -9} or a lost machine does. */
+  void kill() {
+    process.destroyForcibly();
+    awaitExit();
+  }
+
+  /** Asks it to end; returns the exit status. */
+  int stop() {
+    process.destroy();
+    return awaitExit();
+  }
+
+  @Override
+  public void close() {
+    client.close();
+    kill();
+  }
+}
