@@ -2,6 +2,7 @@ package dev.semanticid.encoding;
 
 import dev.semanticid.system.ProblemCode;
 import dev.semanticid.system.ProblemException;
+import java.util.List;
 import org.jspecify.annotations.Nullable;
 import org.springframework.http.InvalidMediaTypeException;
 import org.springframework.http.MediaType;
@@ -51,14 +52,14 @@ enum WireFormat {
       return JSON;
     }
     WireFormat best = null;
-    double bestQuality = 0;
+    double bestWeight = 0;
     try {
-      for (MediaType range : MediaType.parseMediaTypes(accept)) {
-        for (WireFormat format : values()) {
-          if (range.includes(format.mediaType()) && range.getQualityValue() > bestQuality) {
-            best = format;
-            bestQuality = range.getQualityValue();
-          }
+      List<MediaType> ranges = MediaType.parseMediaTypes(accept);
+      for (WireFormat format : values()) {
+        double weight = weight(format.mediaType(), ranges);
+        if (weight > bestWeight) {
+          best = format;
+          bestWeight = weight;
         }
       }
     } catch (InvalidMediaTypeException e) {
@@ -72,5 +73,19 @@ enum WireFormat {
               + accept);
     }
     return best;
+  }
+
+  /** The weight of the most specific range that includes the type (RFC 9110, section 12.5.1). */
+  private static double weight(MediaType type, List<MediaType> ranges) {
+    double weight = 0;
+    int specificity = -1;
+    for (MediaType range : ranges) {
+      int found = range.isWildcardType() ? 0 : range.isWildcardSubtype() ? 1 : 2;
+      if (range.includes(type) && found > specificity) {
+        specificity = found;
+        weight = range.getQualityValue();
+      }
+    }
+    return weight;
   }
 }

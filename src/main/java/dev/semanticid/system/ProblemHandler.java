@@ -1,6 +1,7 @@
 package dev.semanticid.system;
 
 import org.apache.catalina.connector.ClientAbortException;
+import org.apache.tomcat.util.http.InvalidParameterException;
 import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -9,10 +10,13 @@ import org.springframework.http.HttpStatusCode;
 import org.springframework.http.MediaType;
 import org.springframework.http.ProblemDetail;
 import org.springframework.http.ResponseEntity;
+import org.springframework.http.converter.HttpMessageNotReadableException;
 import org.springframework.web.bind.annotation.ExceptionHandler;
 import org.springframework.web.bind.annotation.RestControllerAdvice;
+import org.springframework.web.context.request.RequestAttributes;
 import org.springframework.web.context.request.WebRequest;
 import org.springframework.web.servlet.mvc.method.annotation.ResponseEntityExceptionHandler;
+import tools.jackson.core.JacksonException;
 
 /**
  * Turns every exception that reaches the web layer into an RFC 9457 problem detail with a stable
@@ -33,13 +37,38 @@ class ProblemHandler extends ResponseEntityExceptionHandler {
     if (code == ProblemCode.QUEUE_FULL || code.status().value() == 503) {
       headers.set(HttpHeaders.RETRY_AFTER, "5");
     }
-    return respond(detail, headers, code.status());
+    return respond(detail, headers, code.status(), request);
   }
 
   /** The client went away; there is nobody to answer. */
   @ExceptionHandler
   void handle(ClientAbortException gone) {
     LOG.debug("client went away: {}", gone.getMessage());
+  }
+
+  /** A query that is not well-formed, such as a bad percent-escape. */
+  @ExceptionHandler
+  @Nullable ResponseEntity<Object> handle(InvalidParameterException exception, WebRequest request) {
+    return handle(
+        new ProblemException(
+            ProblemCode.INVALID_PARAMETER, "the query cannot be read: " + exception.getMessage()),
+        request);
+  }
+
+  @Override
+  protected @Nullable ResponseEntity<Object> handleHttpMessageNotReadable(
+      HttpMessageNotReadableException exception,
+      HttpHeaders headers,
+      HttpStatusCode status,
+      WebRequest request) {
+    String reason =
+        exception.getMostSpecificCause() instanceof JacksonException json
+            ? json.getOriginalMessage()
+            : "it is missing";
+    return handle(
+        new ProblemException(
+            ProblemCode.MALFORMED_JSON, "the body is not the JSON expected: " + reason),
+        request);
   }
 
   @ExceptionHandler
@@ -49,7 +78,7 @@ class ProblemHandler extends ResponseEntityExceptionHandler {
     ProblemDetail detail =
         ProblemDetail.forStatusAndDetail(code.status(), "The service failed; its log says more.");
     detail.setProperty("code", code.name());
-    return respond(detail, new HttpHeaders(), code.status());
+    return respond(detail, new HttpHeaders(), code.status(), request);
   }
 
   @Override
@@ -62,27 +91,28 @@ class ProblemHandler extends ResponseEntityExceptionHandler {
     ResponseEntity<Object> response =
         super.handleExceptionInternal(exception, body, headers, status, request);
     if (response != null && response.getBody() instanceof ProblemDetail detail) {
-      detail.setProperty("code", code(status).name());
-      return respond(detail, headers, status);
+      detail.setProperty("code", code(status.value()).name());
+      return respond(detail, headers, status, request);
     }
     return response;
   }
 
-  private static ProblemCode code(HttpStatusCode status) {
-    return switch (status.value()) {
+  /** The code of a status that the framework or the server chose. */
+  static ProblemCode code(int status) {
+    return switch (status) {
       case 404 -> ProblemCode.NOT_FOUND;
       case 405 -> ProblemCode.METHOD_NOT_ALLOWED;
       case 406 -> ProblemCode.NOT_ACCEPTABLE;
       case 413 -> ProblemCode.PAYLOAD_TOO_LARGE;
       case 415 -> ProblemCode.UNSUPPORTED_MEDIA_TYPE;
-      default ->
-          status.is4xxClientError() ? ProblemCode.INVALID_PARAMETER : ProblemCode.INTERNAL_ERROR;
+      default -> status >= 500 ? ProblemCode.INTERNAL_ERROR : ProblemCode.INVALID_PARAMETER;
     };
   }
 
   /** Whatever the client accepts: a problem is always sent as problem+json. */
   private static ResponseEntity<Object> respond(
-      ProblemDetail detail, HttpHeaders headers, HttpStatusCode status) {
+      ProblemDetail detail, HttpHeaders headers, HttpStatusCode status, WebRequest request) {
+    request.setAttribute(ProblemErrorController.PROBLEM, detail, RequestAttributes.SCOPE_REQUEST);
     var all = new HttpHeaders();
     all.putAll(headers);
     all.setContentType(MediaType.APPLICATION_PROBLEM_JSON);

@@ -104,7 +104,7 @@ class DurabilityIT {
     var random = new SplittableRandom(4);
     int lastSeen = 0;
     for (int round = 0; round < 6; round++) {
-      ServiceProcess service = ServiceProcess.start(dataDir);
+      ServiceProcess service = ServiceProcess.start(dataDir, ServiceProcess.QUICK_START);
       try {
         if (lastSeen > 0) {
           ServiceClient.Encoded answer = service.client().encode("", rows(4, 5));
@@ -143,7 +143,7 @@ class DurabilityIT {
   void damagedTensors_areNotServed_andTheServiceSaysSo() throws Exception {
     Path dataDir = temp.resolve("damaged");
     float[][] data = rows(600, 6);
-    try (ServiceProcess service = ServiceProcess.start(dataDir)) {
+    try (ServiceProcess service = ServiceProcess.start(dataDir, ServiceProcess.QUICK_START)) {
       service.client().train(SMALL + 1, data);
       service.client().train("codebook=other&" + SMALL + 2, data);
     }
@@ -163,7 +163,7 @@ class DurabilityIT {
       damage.setBytes(1, bytes);
       damage.executeUpdate();
     }
-    try (ServiceProcess service = ServiceProcess.startAlive(dataDir)) {
+    try (ServiceProcess service = ServiceProcess.startAlive(dataDir, ServiceProcess.QUICK_START)) {
       assertThat(service.client().get("/actuator/health/readiness").status()).isEqualTo(503);
       assertThat(service.client().get("/actuator/health/liveness").status()).isEqualTo(200);
       service
@@ -180,8 +180,8 @@ class DurabilityIT {
   @Test
   void secondProcess_onTheSameDataDirectory_refusesToStart() throws Exception {
     Path dataDir = temp.resolve("shared");
-    try (ServiceProcess first = ServiceProcess.start(dataDir)) {
-      ServiceProcess second = ServiceProcess.launch(dataDir);
+    try (ServiceProcess first = ServiceProcess.start(dataDir, ServiceProcess.QUICK_START)) {
+      ServiceProcess second = ServiceProcess.launch(dataDir, ServiceProcess.QUICK_START);
       assertThat(second.awaitExit()).isNotZero();
       assertThat(second.log()).contains("another process works in");
       assertThat(first.client().get("/actuator/health/readiness").status()).isEqualTo(200);

@@ -7,12 +7,14 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import dev.semanticid.core.quantizer.Codebook;
 import dev.semanticid.service.ServiceClient.Encoded;
+import java.io.ByteArrayOutputStream;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
 import java.util.Arrays;
 import java.util.function.Function;
+import org.jspecify.annotations.Nullable;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
@@ -30,6 +32,17 @@ class EncodeIT {
 
   /** Ordinary rows. */
   private static final float[][] ROWS = Embeddings.rows(150, D, 5);
+
+  private static final String CHUNKED =
+      """
+      POST /encode HTTP/1.1
+      Host: x
+      Content-Type: application/octet-stream
+      Accept: application/octet-stream
+      Transfer-Encoding: chunked
+      Connection: close
+
+      """;
 
   private static ServiceProcess service;
   private static ServiceClient client;
@@ -83,6 +96,8 @@ class EncodeIT {
 
     private final String contentType;
     private final String query;
+
+    @SuppressWarnings("ImmutableEnumChecker") // the methods keep nothing
     private final Function<float[][], byte[]> body;
 
     Input(String contentType, String query, Function<float[][], byte[]> body) {
@@ -267,7 +282,7 @@ class EncodeIT {
         "text/html, */*;q=0.1 | application/json",
         "application/octet-stream;q=0, */*;q=0.1 | application/json",
       })
-  void encode_accept_choosesTheAnswer(String accept, String expected) {
+  void encode_accept_choosesTheAnswer(@Nullable String accept, String expected) {
     String[] headers = accept == null ? new String[0] : new String[] {"Accept", accept};
     Answer answer = client.post("/encode", OCTETS, Embeddings.octets(ROWS), headers).expect(200);
     assertThat(answer.header("Content-Type")).startsWith(expected);
@@ -310,7 +325,6 @@ class EncodeIT {
         "application/xml",
         "multipart/form-data; boundary=x",
         "application",
-        "application/x-www-form-urlencoded"
       })
   void encode_otherContentType_isRefused(String contentType) {
     client
@@ -328,7 +342,7 @@ class EncodeIT {
   @Test
   void encode_chunkedBody_isReadToItsEnd() {
     byte[] body = Embeddings.octets(ROWS);
-    var chunked = new java.io.ByteArrayOutputStream();
+    var chunked = new ByteArrayOutputStream();
     for (int begin = 0; begin < body.length; begin += 1001) {
       int length = Math.min(1001, body.length - begin);
       chunked.writeBytes(utf8(Integer.toHexString(length) + "\r\n"));
@@ -336,12 +350,7 @@ class EncodeIT {
       chunked.writeBytes(utf8("\r\n"));
     }
     chunked.writeBytes(utf8("0\r\n\r\n"));
-    Answer answer =
-        client.sendRaw(
-            "POST /encode HTTP/1.1\r\nHost: x\r\nContent-Type: application/octet-stream\r\n"
-                + "Accept: application/octet-stream\r\nTransfer-Encoding: chunked\r\n"
-                + "Connection: close\r\n\r\n",
-            chunked.toByteArray());
+    Answer answer = client.sendRaw(CHUNKED.replace("\n", "\r\n"), chunked.toByteArray());
     assertThat(codes(answer.expect(200), ROWS.length))
         .isDeepEqualTo(Embeddings.reference(first, ROWS));
   }
@@ -381,5 +390,18 @@ class EncodeIT {
         client.post("/encode?codebook=rounding", "[[%s]]".formatted(decimal)).expect(200).json();
     assertThat(ServiceClient.codes(answer.path("semantic_ids")))
         .isDeepEqualTo(new int[][] {{code}});
+  }
+
+  /** What curl says unless it is told otherwise; the body must not be taken for a form. */
+  @Test
+  void encode_bodyThatCallsItselfAForm_isRefused() {
+    for (byte[] body :
+        new byte[][] {
+          utf8(Embeddings.json(ROWS)), Embeddings.octets(ROWS), utf8("codebook=none")
+        }) {
+      client
+          .post("/encode", "application/x-www-form-urlencoded", body)
+          .expectProblem(415, "UNSUPPORTED_MEDIA_TYPE", "application/x-www-form-urlencoded");
+    }
   }
 }
