@@ -8,6 +8,7 @@ import dev.semanticid.system.LimitedInputStream;
 import dev.semanticid.system.ProblemCode;
 import dev.semanticid.system.ProblemException;
 import dev.semanticid.system.ProblemResponse;
+import dev.semanticid.system.QueryParameters;
 import dev.semanticid.system.SemanticIdProperties;
 import io.swagger.v3.oas.annotations.Operation;
 import io.swagger.v3.oas.annotations.Parameter;
@@ -21,6 +22,7 @@ import java.io.IOException;
 import java.net.URI;
 import java.util.List;
 import java.util.Objects;
+import java.util.Set;
 import org.jspecify.annotations.Nullable;
 import org.springframework.http.HttpHeaders;
 import org.springframework.http.HttpStatus;
@@ -168,7 +170,7 @@ class CodebookController {
                       mediaType = MediaType.APPLICATION_OCTET_STREAM_VALUE,
                       schema = @Schema(type = "string", format = "binary"))))
   @ApiResponse(responseCode = "201", description = "stored; Location names the version")
-  @ProblemResponse(status = "400", codes = "INVALID_PARAMETER, MALFORMED_BODY")
+  @ProblemResponse(status = "400", codes = "INVALID_PARAMETER, UNKNOWN_PARAMETER, MALFORMED_BODY")
   @ProblemResponse(status = "413", codes = "PAYLOAD_TOO_LARGE")
   @ProblemResponse(status = "415", codes = "UNSUPPORTED_MEDIA_TYPE")
   @ProblemResponse(status = "422", codes = "INVALID_CODEBOOK")
@@ -183,6 +185,7 @@ class CodebookController {
       HttpServletRequest request)
       throws IOException {
     CodebookRegistry.requireName("codebook", name);
+    QueryParameters.requireKnown(request, Set.of("activate", EmbeddingModel.PARAMETER));
     long announced = request.getContentLengthLong();
     var body = new LimitedInputStream(request.getInputStream(), announced, maxUploadBytes);
     // What the header promises is allocated before it comes, so it may not promise more than was

@@ -98,6 +98,9 @@ final class JsonEmbeddingsReader {
         embeddings(parser);
       }
       case "embedding_model" -> {
+        if (embeddingModel != null) {
+          throw malformed("\"embedding_model\" is there twice");
+        }
         if (token != JsonToken.VALUE_STRING) {
           throw malformed("\"embedding_model\" must be a string, got " + describe(token));
         }

@@ -51,41 +51,54 @@ enum WireFormat {
     if (accept == null || accept.isBlank()) {
       return JSON;
     }
-    WireFormat best = null;
-    double bestWeight = 0;
+    Match best = new Match(null, 0, 0, 0);
     try {
       List<MediaType> ranges = MediaType.parseMediaTypes(accept);
       for (WireFormat format : values()) {
-        double weight = weight(format.mediaType(), ranges);
-        if (weight > bestWeight) {
-          best = format;
-          bestWeight = weight;
+        Match match = Match.of(format, ranges);
+        if (match.isBetterThan(best)) {
+          best = match;
         }
       }
     } catch (InvalidMediaTypeException e) {
-      best = null;
+      // refused below, as where nothing matches
     }
-    if (best == null) {
+    if (best.format() == null) {
       throw new ProblemException(
           ProblemCode.NOT_ACCEPTABLE,
           "answers are application/json, application/octet-stream or application/x-npy, accepted is"
               + " "
               + accept);
     }
-    return best;
+    return best.format();
   }
 
-  /** The weight of the most specific range that includes the type (RFC 9110, section 12.5.1). */
-  private static double weight(MediaType type, List<MediaType> ranges) {
-    double weight = 0;
-    int specificity = -1;
-    for (MediaType range : ranges) {
-      int found = range.isWildcardType() ? 0 : range.isWildcardSubtype() ? 1 : 2;
-      if (range.includes(type) && found > specificity) {
-        specificity = found;
-        weight = range.getQualityValue();
+  /**
+   * How well a format is accepted: by the weight of the most specific range that includes it (RFC
+   * 9110, section 12.5.1), then by how specific that is, then by its place.
+   */
+  private record Match(@Nullable WireFormat format, double weight, int specificity, int place) {
+
+    static Match of(WireFormat format, List<MediaType> ranges) {
+      Match match = new Match(format, 0, -1, 0);
+      for (int i = 0; i < ranges.size(); i++) {
+        MediaType range = ranges.get(i);
+        int specificity = range.isWildcardType() ? 0 : range.isWildcardSubtype() ? 1 : 2;
+        if (range.includes(format.mediaType()) && specificity > match.specificity) {
+          match = new Match(format, range.getQualityValue(), specificity, i);
+        }
       }
+      return match;
     }
-    return weight;
+
+    boolean isBetterThan(Match other) {
+      if (weight != other.weight || other.format == null) {
+        return weight > other.weight;
+      }
+      if (specificity != other.specificity) {
+        return specificity > other.specificity;
+      }
+      return place < other.place;
+    }
   }
 }
