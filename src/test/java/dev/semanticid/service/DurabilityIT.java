@@ -29,6 +29,9 @@ class DurabilityIT {
   private static final String SMALL =
       "codebook_width=8&init_buffer_size=64&batch_size=128&max_steps=12&seed=";
 
+  /** How often the service is killed; {@code -Psoak} does it a hundred times. */
+  private static final int KILLS = Integer.getInteger("soak.kills", 5);
+
   @TempDir Path temp;
 
   private static float[][] rows(int n, long seed) {
@@ -103,7 +106,7 @@ class DurabilityIT {
     float[][] data = rows(600, 3);
     var random = new SplittableRandom(4);
     int lastSeen = 0;
-    for (int round = 0; round < 6; round++) {
+    for (int round = 0; round < KILLS; round++) {
       ServiceProcess service = ServiceProcess.start(dataDir, ServiceProcess.QUICK_START);
       try {
         if (lastSeen > 0) {

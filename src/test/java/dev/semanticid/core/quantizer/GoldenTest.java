@@ -16,6 +16,7 @@ import java.io.IOException;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
+import java.util.SplittableRandom;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.TestInstance;
@@ -125,6 +126,27 @@ class GoldenTest {
                 expected);
           }
         }
+      }
+    }
+  }
+
+  /** How many rows to make; {@code -Psoak} makes 100,000. */
+  private static final int ADVERSARIAL_ROWS = Integer.getInteger("adversarial.rows", 5000);
+
+  @ParameterizedTest
+  @MethodSource("all")
+  void encode_adversarialRows_agreesWithReference(GoldenRun golden) {
+    Codebook codebook = golden.codebook();
+    float[] rows = new AdversarialRows(codebook, new SplittableRandom(11)).make(ADVERSARIAL_ROWS);
+    int[] expected = new ReferenceQuantizer(codebook).encodeAll(rows, ADVERSARIAL_ROWS);
+    for (long budget : new long[] {TABLES, NO_TABLES}) {
+      try (var quantizer = new ResidualQuantizer(codebook, backend, two, budget)) {
+        ResidualQuantizerExactnessTest.assertSameRows(
+            golden,
+            quantizer.plan(),
+            rows,
+            quantizer.encode(VectorBatch.of(rows, codebook.dimension())),
+            expected);
       }
     }
   }
