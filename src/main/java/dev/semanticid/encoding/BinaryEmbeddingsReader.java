@@ -7,6 +7,7 @@ import dev.semanticid.core.vector.VectorBatch;
 import dev.semanticid.system.LimitedInputStream;
 import dev.semanticid.system.ProblemCode;
 import dev.semanticid.system.ProblemException;
+import dev.semanticid.system.RawRows;
 import java.io.IOException;
 import java.io.InputStream;
 import java.nio.ByteBuffer;
@@ -31,13 +32,9 @@ final class BinaryEmbeddingsReader {
    * @param announced announced length of the body, or −1
    */
   VectorBatch readRaw(LimitedInputStream in, ElementType type, long announced) throws IOException {
-    int rowBytes = type.bytes() * dimension;
-    if (announced >= 0) {
-      requireWholeRows(announced, rowBytes, type);
-      requireAllowed(announced / rowBytes);
-    }
-    int expectedRows = announced < 0 ? 1 : (int) (announced / rowBytes);
-    float[] data = new float[expectedRows * dimension];
+    long expectedRows = announced < 0 ? 1 : requireWholeRows(announced, type);
+    requireAllowed(expectedRows);
+    float[] data = new float[(int) expectedRows * dimension];
     int filled = 0;
     var chunk = new Chunk(type);
     while (true) {
@@ -53,7 +50,7 @@ final class BinaryEmbeddingsReader {
       filled += count;
       chunk.compact();
     }
-    requireWholeRows(in.bytesRead(), rowBytes, type);
+    requireWholeRows(in.bytesRead(), type);
     return finite(new VectorBatch(data, filled / dimension, dimension));
   }
 
@@ -116,20 +113,12 @@ final class BinaryEmbeddingsReader {
     }
   }
 
-  private void requireWholeRows(long bytes, int rowBytes, ElementType type) {
+  private long requireWholeRows(long bytes, ElementType type) {
     if (bytes == 0) {
       throw new ProblemException(
           ProblemCode.EMPTY_BATCH, "at least one embedding is expected, the body is empty");
     }
-    if (bytes % rowBytes != 0) {
-      throw new ProblemException(
-              ProblemCode.MALFORMED_BODY,
-              "rows of dimension %d as %s have %d bytes, the body has %d, which is %.3f rows"
-                  .formatted(
-                      dimension, type.wireName(), rowBytes, bytes, (double) bytes / rowBytes))
-          .with("expected", rowBytes)
-          .with("actual", bytes);
-    }
+    return RawRows.count(bytes, type, dimension);
   }
 
   private static VectorBatch finite(VectorBatch batch) {

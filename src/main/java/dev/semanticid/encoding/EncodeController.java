@@ -10,6 +10,7 @@ import dev.semanticid.system.ProblemCode;
 import dev.semanticid.system.ProblemException;
 import dev.semanticid.system.ProblemResponse;
 import dev.semanticid.system.QueryParameters;
+import dev.semanticid.system.RawRows;
 import dev.semanticid.system.SemanticIdProperties;
 import io.micrometer.core.instrument.Counter;
 import io.micrometer.core.instrument.MeterRegistry;
@@ -209,10 +210,6 @@ class EncodeController {
           ProblemCode.INVALID_PARAMETER,
           "dtype goes with application/octet-stream only; other formats state their own");
     }
-    return ElementType.ofWireName(dtype)
-        .orElseThrow(() ->
-            new ProblemException(
-                ProblemCode.INVALID_PARAMETER,
-                "dtype must be f4, f2 or bf16, got '%s'".formatted(dtype)));
+    return RawRows.elementType(dtype);
   }
 }

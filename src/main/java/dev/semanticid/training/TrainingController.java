@@ -9,6 +9,7 @@ import dev.semanticid.system.ProblemCode;
 import dev.semanticid.system.ProblemException;
 import dev.semanticid.system.ProblemResponse;
 import dev.semanticid.system.QueryParameters;
+import dev.semanticid.system.RawRows;
 import dev.semanticid.system.SemanticIdProperties;
 import io.swagger.v3.oas.annotations.Operation;
 import io.swagger.v3.oas.annotations.Parameter;
@@ -316,13 +317,7 @@ class TrainingController {
         throw new ProblemException(
             ProblemCode.INVALID_PARAMETER, "embedding_dim must be at least 1, got " + dimension);
       }
-      String dtype = parameters.string("dtype").orElse("f4");
-      ElementType type =
-          ElementType.ofWireName(dtype)
-              .orElseThrow(() ->
-                  new ProblemException(
-                      ProblemCode.INVALID_PARAMETER,
-                      "dtype must be f4, f2 or bf16, got '%s'".formatted(dtype)));
+      ElementType type = RawRows.elementType(parameters.string("dtype").orElse("f4"));
       source = spool.raw(body, type, dimension, announced, fits);
     }
     return submit(parameters, source, request);

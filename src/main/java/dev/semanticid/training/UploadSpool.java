@@ -8,6 +8,7 @@ import dev.semanticid.system.DataDirectory;
 import dev.semanticid.system.LimitedInputStream;
 import dev.semanticid.system.ProblemCode;
 import dev.semanticid.system.ProblemException;
+import dev.semanticid.system.RawRows;
 import java.io.FilterInputStream;
 import java.io.IOException;
 import java.io.InputStream;
@@ -94,17 +95,7 @@ class UploadSpool {
   }
 
   private static void checkLength(long bytes, ElementType type, int dimension, ShapeCheck shape) {
-    long rowBytes = (long) type.bytes() * dimension;
-    if (bytes % rowBytes != 0) {
-      throw new ProblemException(
-              ProblemCode.MALFORMED_BODY,
-              "rows of dimension %d as %s have %d bytes, the body has %d, which is %.3f rows"
-                  .formatted(
-                      dimension, type.wireName(), rowBytes, bytes, (double) bytes / rowBytes))
-          .with("expected", rowBytes)
-          .with("actual", bytes);
-    }
-    shape.check(bytes / rowBytes, dimension);
+    shape.check(RawRows.count(bytes, type, dimension), dimension);
   }
 
   /** Writes a spool file; returns the layout if the file has no header. */
