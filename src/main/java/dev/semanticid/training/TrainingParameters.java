@@ -226,7 +226,12 @@ final class TrainingParameters {
     List<Integer> widths = widths();
     int batchSize = integer("batch_size").orElse(defaults.batchSize());
     ResidualQuantizerConfig config;
+    QualityGate gate;
     try {
+      gate =
+          new QualityGate(
+              number("quality_gate.min_unique_ratio").orElse(null),
+              integer("quality_gate.max_dead_codes").orElse(null));
       config =
           new ResidualQuantizerConfig(
               dimension,
@@ -263,13 +268,7 @@ final class TrainingParameters {
           .with("actual", rows);
     }
     return new TrainingRequest(
-        codebook(),
-        config,
-        activation(),
-        new QualityGate(
-            number("quality_gate.min_unique_ratio").orElse(null),
-            integer("quality_gate.max_dead_codes").orElse(null)),
-        string("embedding_model").orElse(null));
+        codebook(), config, activation(), gate, string("embedding_model").orElse(null));
   }
 
   private Activation activation() {

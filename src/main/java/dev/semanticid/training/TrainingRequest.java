@@ -37,7 +37,18 @@ record TrainingRequest(
    * @param minUniqueRatio least share of distinct semantic IDs
    * @param maxDeadCodes most centroids, of all levels together, that no row chose
    */
-  record QualityGate(@Nullable Double minUniqueRatio, @Nullable Integer maxDeadCodes) {}
+  record QualityGate(@Nullable Double minUniqueRatio, @Nullable Integer maxDeadCodes) {
+    QualityGate {
+      if (minUniqueRatio != null && !(minUniqueRatio >= 0 && minUniqueRatio <= 1)) {
+        throw new IllegalArgumentException(
+            "quality_gate.min_unique_ratio must be 0 to 1, got " + minUniqueRatio);
+      }
+      if (maxDeadCodes != null && maxDeadCodes < 0) {
+        throw new IllegalArgumentException(
+            "quality_gate.max_dead_codes must not be negative, got " + maxDeadCodes);
+      }
+    }
+  }
 
   /** The same request with a model stated. */
   TrainingRequest withEmbeddingModel(String model) {

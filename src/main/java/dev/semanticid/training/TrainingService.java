@@ -150,24 +150,29 @@ class TrainingService implements DisposableBean {
     return jobs.list(limit, before).stream().map(this::withProgress).toList();
   }
 
+  /**
+   * A job whose run has not ended yet is running, even if its version is stored already: who reads
+   * "succeeded" may rely on the version being served.
+   */
   private TrainingJob withProgress(TrainingJob job) {
     Run run = unfinished.get(job.id());
-    if (run == null || run.progress == null || TrainingJobStore.isDone(job)) {
+    if (run == null) {
       return job;
     }
+    boolean ending = TrainingJobStore.isDone(job);
     return new TrainingJob(
         job.id(),
         job.codebook(),
-        job.state(),
+        ending ? TrainingJob.State.RUNNING.wireName() : job.state(),
         run.progress,
-        job.error(),
-        job.version(),
-        job.activated(),
-        job.report(),
+        null,
+        null,
+        null,
+        null,
         job.parameters(),
         job.createdAt(),
         job.startedAt(),
-        job.finishedAt());
+        null);
   }
 
   /** Cancels a job: at once if it is queued, within a batch if it runs. */
@@ -262,11 +267,12 @@ class TrainingService implements DisposableBean {
 
     /** The job is in its final state: its upload goes, and its codebook may be trained again. */
     void end() {
-      unfinished.remove(id);
       try {
         source.discard();
       } catch (IOException e) {
         LOG.warn("the upload of job {} cannot be deleted before the next start", id, e);
+      } finally {
+        unfinished.remove(id);
       }
     }
 

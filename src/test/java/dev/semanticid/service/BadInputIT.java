@@ -590,6 +590,30 @@ class BadInputIT {
     return all.toByteArray();
   }
 
+  @ParameterizedTest
+  @ValueSource(strings = {"codebook=%zz", "codebook=%C3%28", "codebook=%", "%ff=1"})
+  void encodeAndTrain_malformedQuery_isRefused(String query) {
+    byte[] body = Embeddings.npy(ROWS);
+    String length = "Content-Length: " + body.length;
+    for (String path : List.of("/encode?", "/train?codebook=new&" + SMALL + "&")) {
+      Answer answer = client.sendRaw(head(path + query, NPY, length), body).expect(400);
+      assertThat(answer.header("Content-Type"))
+          .as(answer.toString())
+          .startsWith("application/problem+json");
+    }
+  }
+
+  @Test
+  void train_bodyThatCallsItselfAForm_isRefused() {
+    String form = "application/x-www-form-urlencoded";
+    client
+        .post("/train?codebook=new&" + SMALL, form, Embeddings.npy(ROWS))
+        .expectProblem(415, "UNSUPPORTED_MEDIA_TYPE", form);
+    client
+        .post("/codebooks/new/versions", form, Embeddings.safetensors(codebook))
+        .expectProblem(415, "UNSUPPORTED_MEDIA_TYPE");
+  }
+
   private static Bad query(String query, String code, Object... named) {
     return new Bad(
         "train ?" + query,

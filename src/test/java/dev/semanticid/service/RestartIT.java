@@ -1,0 +1,292 @@
+package dev.semanticid.service;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import dev.semanticid.core.quantizer.Codebook;
+import dev.semanticid.service.ServiceClient.Encoded;
+import java.io.UncheckedIOException;
+import java.nio.file.Path;
+import java.sql.Connection;
+import java.sql.DriverManager;
+import java.sql.SQLException;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Map;
+import java.util.SortedMap;
+import java.util.SplittableRandom;
+import java.util.TreeMap;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+import tools.jackson.databind.JsonNode;
+
+/**
+ * What a stopped or killed service finds when it starts again: every published version, unchanged;
+ * no unfinished job; no upload.
+ */
+class RestartIT {
+
+  /** How often the service is killed; {@code -Psoak} does it a hundred times. */
+  private static final int KILLS = Integer.getInteger("soak.kills", 4);
+
+  private static final int D = 16;
+  private static final float[][] TRAINING = Embeddings.rows(600, D, 1);
+  private static final float[][] ROWS = Embeddings.rows(20, D, 2);
+  private static final String ENDLESS =
+      ServiceClient.SMALL.replace("max_steps=30", "max_steps=2000000000");
+
+  private static ServiceProcess start(Path dataDir) {
+    return ServiceProcess.start(dataDir, ServiceProcess.QUICK_START);
+  }
+
+  @Test
+  void stopAndKill_withJobsUnderWay_endThoseAndKeepEverythingElse(@TempDir Path dataDir) {
+    List<String> jobs;
+    Encoded before;
+    byte[] file;
+    try (ServiceProcess service = start(dataDir)) {
+      before = trainTwice(service.client());
+      file = service.client().safetensors("default", 2);
+      jobs = begin(service.client());
+      long began = System.nanoTime();
+      service.stop();
+      assertThat(Duration.ofNanos(System.nanoTime() - began)).isLessThan(Duration.ofSeconds(20));
+      assertThat(service.spooled()).as("uploads of jobs that were told to stop").isEmpty();
+    }
+    try (ServiceProcess service = start(dataDir)) {
+      verify(service, jobs, before, file);
+      jobs = begin(service.client());
+      refusesASecondProcess(service, dataDir, jobs.getFirst());
+      service.kill();
+      assertThat(service.spooled()).as("a killed process leaves its uploads").hasSize(2);
+    }
+    try (ServiceProcess service = start(dataDir)) {
+      verify(service, jobs, before, file);
+      JsonNode next = service.client().train(ServiceClient.SMALL + "&seed=3", TRAINING);
+      assertThat(next.path("version").asInt()).as("jobs of the past block nobody").isEqualTo(3);
+    }
+  }
+
+  /** Which must not take the first one's jobs for dead either. */
+  private static void refusesASecondProcess(ServiceProcess first, Path dataDir, String running) {
+    try (ServiceProcess second = ServiceProcess.launch(dataDir, ServiceProcess.QUICK_START)) {
+      assertThat(second.awaitExit()).isNotZero();
+      assertThat(second.log()).contains("another process works in", "data-dir");
+    }
+    assertThat(first.client().get(running).json().path("state").asString()).isEqualTo("running");
+    assertThat(first.spooled()).hasSize(2);
+    first.client().get("/actuator/health/readiness").expect(200);
+  }
+
+  /** Version 1 served by an alias of its own, version 2 active. */
+  private static Encoded trainTwice(ServiceClient client) {
+    client.train(ServiceClient.SMALL + "&seed=1", TRAINING);
+    client.put("/codebooks/default/aliases/previous", "{\"version\": 1}").expect(200);
+    client.train(ServiceClient.SMALL + "&seed=2", TRAINING);
+    return client.encode("", ROWS);
+  }
+
+  /** A running job and a queued one. */
+  private static List<String> begin(ServiceClient client) {
+    var jobs = new ArrayList<String>();
+    for (String codebook : List.of("default", "other")) {
+      jobs.add(
+          client
+              .post(
+                  "/train?codebook=%s&%s".formatted(codebook, ENDLESS),
+                  ServiceClient.NPY,
+                  Embeddings.npy(TRAINING))
+              .expect(202)
+              .header("Location"));
+    }
+    Await.until(
+        "the first job is running",
+        Duration.ofSeconds(20),
+        () -> client.get(jobs.getFirst()).json().path("progress").has("step"),
+        () -> client.get(jobs.getFirst()).text());
+    return jobs;
+  }
+
+  private static void verify(
+      ServiceProcess service, List<String> jobs, Encoded before, byte[] file) {
+    ServiceClient client = service.client();
+    for (String location : jobs) {
+      JsonNode job = client.get(location).expect(200).json();
+      assertThat(job.path("state").asString()).as(job.toString()).isEqualTo("failed");
+      assertThat(job.path("error").path("code").asString()).isEqualTo("INTERRUPTED");
+      assertThat(job.path("error").path("detail").asString()).isNotBlank();
+      assertThat(job.has("finished_at")).isTrue();
+    }
+    assertThat(service.spooled()).isEmpty();
+    Encoded after = client.encode("", ROWS);
+    assertThat(after.version()).isEqualTo(before.version()).isEqualTo(2);
+    assertThat(after.fingerprint()).isEqualTo(before.fingerprint());
+    assertThat(after.codes()).isDeepEqualTo(before.codes());
+    assertThat(client.safetensors("default", 2)).isEqualTo(file);
+    assertThat(client.encode("version=previous", ROWS).version()).isEqualTo(1);
+  }
+
+  /** What a client has been told of, by the time the service is killed. */
+  private static final class Publisher implements Runnable {
+
+    private final ServiceClient client;
+    private final int round;
+    private final Map<Integer, String> told;
+
+    Publisher(ServiceClient client, int round, Map<Integer, String> told) {
+      this.client = client;
+      this.round = round;
+      this.told = told;
+    }
+
+    /** Trains and uploads by turns until the service is gone. */
+    @Override
+    public void run() {
+      try {
+        for (int i = 0; ; i++) {
+          int seed = 1000 * round + i;
+          int version;
+          if (i % 2 == 0) {
+            version =
+                client
+                    .train(
+                        "activate=always&%s&seed=%d".formatted(ServiceClient.SMALL, seed), TRAINING)
+                    .path("version")
+                    .asInt();
+            told.put(version, client.fingerprint("default", version));
+          } else {
+            Codebook codebook = Embeddings.codebook(D, seed, 40, 30, 20);
+            version =
+                client
+                    .upload("default", Embeddings.safetensors(codebook), true)
+                    .path("version")
+                    .asInt();
+            told.put(version, codebook.fingerprint());
+          }
+        }
+      } catch (UncheckedIOException gone) {
+        // killed
+      }
+    }
+  }
+
+  @Test
+  void kill_atRandomMoments_losesNothingThatWasTold(@TempDir Path dataDir)
+      throws InterruptedException {
+    var random = new SplittableRandom(11);
+    var told = new TreeMap<Integer, String>();
+    ServiceProcess service = start(dataDir);
+    try {
+      for (int round = 0; round < KILLS; round++) {
+        var failure = new Throwable[1];
+        Thread publisher =
+            Thread.ofPlatform().unstarted(new Publisher(service.client(), round, told));
+        publisher.setUncaughtExceptionHandler((thread, thrown) -> failure[0] = thrown);
+        publisher.start();
+        Await.pass(Duration.ofMillis(700 + random.nextInt(1500)));
+        service.kill();
+        publisher.join();
+        service.close();
+        assertThat(failure[0]).isNull();
+        service = start(dataDir);
+        verify(service, told);
+      }
+      assertThat(told).hasSizeGreaterThan(4);
+    } finally {
+      service.close();
+    }
+  }
+
+  private static void verify(ServiceProcess service, SortedMap<Integer, String> told) {
+    ServiceClient client = service.client();
+    JsonNode details = client.get("/codebooks/default").expect(200).json();
+    Map<Integer, String> kept = new TreeMap<>();
+    for (JsonNode version : details.path("versions")) {
+      kept.put(version.path("version").asInt(), version.path("fingerprint").asString());
+    }
+    assertThat(kept).containsAllEntriesOf(told);
+    int active = details.path("active").asInt();
+    assertThat(kept.keySet()).contains(active);
+    assertThat(active).as("at least the last one told of").isGreaterThanOrEqualTo(told.lastKey());
+    Codebook codebook = client.download("default", active);
+    assertThat(codebook.fingerprint()).isEqualTo(kept.get(active));
+    Encoded encoded = client.encode("", ROWS);
+    assertThat(encoded.version()).isEqualTo(active);
+    assertThat(encoded.codes()).isDeepEqualTo(Embeddings.reference(codebook, ROWS));
+    for (JsonNode job : client.get("/train?limit=200").json().path("jobs")) {
+      assertThat(job.path("state").asString()).as(job.toString()).isIn("succeeded", "failed");
+      if (job.path("state").asString().equals("failed")) {
+        assertThat(job.path("error").path("code").asString()).isEqualTo("INTERRUPTED");
+      } else {
+        assertThat(kept.keySet()).contains(job.path("version").asInt());
+      }
+    }
+    assertThat(service.spooled()).isEmpty();
+  }
+
+  @Test
+  void start_onDamagedTensors_servesTheRestAndHealsByTraining(@TempDir Path dataDir)
+      throws SQLException {
+    try (ServiceProcess service = start(dataDir)) {
+      for (String name : List.of("default", "gone", "other")) {
+        byte[] file = Embeddings.safetensors(Embeddings.codebook(D, 1, 8, 8));
+        service.client().upload(name, file, true);
+        service.client().upload(name, file, false);
+      }
+      service.stop();
+    }
+    damage(dataDir);
+    try (ServiceProcess service = ServiceProcess.startAlive(dataDir, ServiceProcess.QUICK_START)) {
+      ServiceClient client = service.client();
+      client.get("/actuator/health/liveness").expect(200);
+      Answer readiness = client.get("/actuator/health/readiness").expect(503);
+      assertThat(readiness.json().path("status").asString()).isIn("DOWN", "OUT_OF_SERVICE");
+      for (String query : List.of("", "codebook=gone", "version=1")) {
+        Answer answer =
+            client
+                .post("/encode?" + query, ServiceClient.OCTETS, Embeddings.octets(ROWS))
+                .expectProblem(503, "CODEBOOK_UNAVAILABLE");
+        assertThat(answer.header("Retry-After")).isNotBlank();
+      }
+      client
+          .put("/codebooks/default/aliases/active", "{\"version\": 1}")
+          .expectProblem(503, "CODEBOOK_UNAVAILABLE");
+      assertThat(client.encode("codebook=other", ROWS).version()).isEqualTo(1);
+      assertThat(client.encode("version=2", ROWS).version()).as("the other version").isEqualTo(2);
+      client.get("/codebooks/default/versions/1").expect(200);
+      client.train(ServiceClient.SMALL, TRAINING);
+      assertThat(client.encode("", ROWS).version()).isEqualTo(3);
+      client.get("/actuator/health/readiness").expect(503);
+      client.activate("gone", 2);
+      client.get("/actuator/health/readiness").expect(200);
+      assertThat(client.encode("codebook=gone", ROWS).version()).isEqualTo(2);
+    }
+  }
+
+  /** Flips a bit of one version's tensors, and removes those of another. */
+  private static void damage(Path dataDir) throws SQLException {
+    try (Connection database =
+        DriverManager.getConnection("jdbc:sqlite:" + dataDir.resolve("semantic-id.db"))) {
+      byte[] bytes;
+      try (var select =
+              database.prepareStatement(
+                  "SELECT bytes FROM codebook_chunk WHERE name = 'default' AND version = 1");
+          var rows = select.executeQuery()) {
+        assertThat(rows.next()).isTrue();
+        bytes = rows.getBytes(1);
+      }
+      bytes[bytes.length - 10] ^= 1;
+      try (var update =
+          database.prepareStatement(
+              "UPDATE codebook_chunk SET bytes = ? WHERE name = 'default' AND version = 1")) {
+        update.setBytes(1, bytes);
+        assertThat(update.executeUpdate()).isEqualTo(1);
+      }
+      try (var delete =
+          database.prepareStatement(
+              "DELETE FROM codebook_chunk WHERE name = 'gone' AND version = 1")) {
+        assertThat(delete.executeUpdate()).isEqualTo(1);
+      }
+    }
+  }
+}
