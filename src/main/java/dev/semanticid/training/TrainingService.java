@@ -106,8 +106,7 @@ class TrainingService implements DisposableBean {
    * Queues a training.
    *
    * @return the id of its job
-   * @throws ProblemException if the codebook has an unfinished job, the queue is full, or its
-   *     active version was made for another embedding model
+   * @throws ProblemException if the codebook has an unfinished job or the queue is full
    */
   String submit(TrainingRequest request, TrainingSource source) {
     String codebook = request.codebook();
