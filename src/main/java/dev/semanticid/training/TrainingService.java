@@ -57,7 +57,6 @@ class TrainingService implements DisposableBean {
   private final CodebookRegistry registry;
   private final ComputeBackend backend;
   private final WorkerPool pool;
-  private final long tableBudget;
   private final String serviceVersion;
   private final ThreadPoolExecutor worker;
   private final Map<String, Run> unfinished = new ConcurrentHashMap<>();
@@ -73,7 +72,6 @@ class TrainingService implements DisposableBean {
     this.registry = registry;
     this.backend = backend;
     this.pool = pool;
-    this.tableBudget = properties.tableBudget().toBytes();
     BuildProperties info = build.getIfAvailable();
     this.serviceVersion = info == null ? "development" : String.valueOf(info.getVersion());
     this.worker =
@@ -290,7 +288,8 @@ class TrainingService implements DisposableBean {
         ResidualQuantizerTrainer.Result result = trainer.train(rows, this::onStep);
         Codebook codebook = result.codebook().withProvenance(provenance(rows, result.bufferRows()));
         QuantizationReport report;
-        try (var quantizer = new ResidualQuantizer(codebook, backend, pool, tableBudget)) {
+        // Without tables: training has warmed that plan up, and the codes are the same.
+        try (var quantizer = new ResidualQuantizer(codebook, backend, pool, 0)) {
           report =
               new QuantizationEvaluator(quantizer, pool)
                   .evaluate(rows, done -> onEvaluated(done, rows.rows()));
