@@ -237,12 +237,8 @@ public class CodebookRegistry implements DisposableBean {
    * Points an alias to a version; moving {@link #ACTIVE} makes the version the one that is served.
    */
   synchronized void move(String name, String alias, int version, @Nullable Integer expected) {
-    if (!alias.equals(ACTIVE)) {
-      store.move(name, alias, version, expected);
-      return;
-    }
     ServedCodebook current = active.get(name);
-    if (current != null && current.version() == version) {
+    if (!alias.equals(ACTIVE) || (current != null && current.version() == version)) {
       store.move(name, alias, version, expected);
       return;
     }

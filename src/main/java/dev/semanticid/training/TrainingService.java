@@ -53,6 +53,9 @@ class TrainingService implements DisposableBean {
 
   private static final Logger LOG = LoggerFactory.getLogger(TrainingService.class);
 
+  private static final String INTERRUPTED =
+      "the service stopped while the job was queued or running";
+
   private final TrainingJobStore jobs;
   private final CodebookRegistry registry;
   private final ComputeBackend backend;
@@ -82,8 +85,7 @@ class TrainingService implements DisposableBean {
             TimeUnit.SECONDS,
             new ArrayBlockingQueue<>(properties.training().queueSize()),
             Thread.ofPlatform().name("training").daemon().factory());
-    int interrupted =
-        jobs.failUnfinished("the service stopped while the job was queued or running");
+    int interrupted = jobs.failUnfinished(INTERRUPTED);
     if (interrupted > 0) {
       LOG.warn("{} training jobs were interrupted by the last stop", interrupted);
     }
@@ -123,14 +125,11 @@ class TrainingService implements DisposableBean {
       jobs.remove(id);
       throw new ProblemException(
           ProblemCode.QUEUE_FULL,
-          "%d trainings are waiting already, which is as many as may".formatted(queueLength()));
+          "%d trainings are waiting already, which is as many as may"
+              .formatted(worker.getQueue().size()));
     }
     LOG.info("training job {} of codebook {} accepted: {}", id, codebook, parameters);
     return id;
-  }
-
-  private int queueLength() {
-    return worker.getQueue().size();
   }
 
   /** One job, with its progress. */
@@ -174,9 +173,10 @@ class TrainingService implements DisposableBean {
 
   /** Cancels a job: at once if it is queued, within a batch if it runs. */
   TrainingJob cancel(String id) {
-    TrainingJob job = get(id);
+    // In this order: without a run, the state read after it is final.
     Run run = unfinished.get(id);
-    if (run == null || TrainingJobStore.isDone(job)) {
+    TrainingJob job = get(id);
+    if (run == null) {
       throw new ProblemException(
           ProblemCode.JOB_FINISHED, "job %s has %s already".formatted(id, job.state()));
     }
@@ -258,8 +258,7 @@ class TrainingService implements DisposableBean {
     }
 
     private ProblemException interrupted() {
-      return new ProblemException(
-          ProblemCode.INTERRUPTED, "the service stopped while the job was queued or running");
+      return new ProblemException(ProblemCode.INTERRUPTED, INTERRUPTED);
     }
 
     /** The job is in its final state: its upload goes, and its codebook may be trained again. */

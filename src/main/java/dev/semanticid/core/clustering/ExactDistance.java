@@ -11,11 +11,16 @@ public final class ExactDistance {
 
   /** ‖r‖₂ of {@code d} components from {@code begin} on. */
   public static double norm(double[] r, int begin, int d) {
+    return Math.sqrt(squaredNorm(r, begin, d));
+  }
+
+  /** ‖r‖₂² of {@code d} components from {@code begin} on. */
+  public static double squaredNorm(double[] r, int begin, int d) {
     double sum = 0;
     for (int i = begin; i < begin + d; i++) {
       sum += r[i] * r[i];
     }
-    return Math.sqrt(sum);
+    return sum;
   }
 
   /**

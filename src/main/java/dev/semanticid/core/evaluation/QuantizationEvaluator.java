@@ -1,5 +1,6 @@
 package dev.semanticid.core.evaluation;
 
+import dev.semanticid.core.clustering.ExactDistance;
 import dev.semanticid.core.compute.WorkerPool;
 import dev.semanticid.core.quantizer.Codebook;
 import dev.semanticid.core.quantizer.NonFiniteVectorException;
@@ -176,7 +177,7 @@ public final class QuantizationEvaluator {
         }
         loop.leave(codebook.centroids(l).data(), codes, begin + l, levels);
         for (int row = 0; row < n; row++) {
-          double squared = squaredNorm(loop.residuals(), row * d, d);
+          double squared = ExactDistance.squaredNorm(loop.residuals(), row * d, d);
           sums.inertia[l] += squared;
           if (l + 1 == levels) {
             sums.reconstruction += scales[row] * scales[row] * squared;
@@ -184,14 +185,6 @@ public final class QuantizationEvaluator {
         }
       }
       return sums;
-    }
-
-    private static double squaredNorm(double[] r, int begin, int d) {
-      double sum = 0;
-      for (int i = begin; i < begin + d; i++) {
-        sum += r[i] * r[i];
-      }
-      return sum;
     }
 
     void add(Sums other) {
