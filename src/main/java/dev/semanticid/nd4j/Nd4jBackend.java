@@ -19,19 +19,30 @@ import org.nd4j.linalg.factory.Nd4j;
  * buffer on the device and multiplied there. Which device that is depends on the ND4J backend on
  * the class path.
  *
+ * <p>On a CPU the product is asked of OpenBLAS directly, on the arrays' own memory, because ND4J's
+ * way to the same function costs more than the product of a few vectors does.
+ *
  * <p>BLAS runs one thread per call, because the callers are already as many as there are cores:
  * that keeps every core busy through the parts that are not BLAS as well. Staging buffers are as
  * many as there are concurrent calls, grow to the largest block seen, and are reused.
  */
 public final class Nd4jBackend implements ComputeBackend {
 
+  /**
+   * Below this many vectors, one matrix-vector product for each is faster than a GEMM, which first
+   * rearranges the whole codebook.
+   */
+  private static final int FEWEST_FOR_GEMM = 12;
+
   private final String device;
+  private final boolean onCpu;
   private final Queue<Staging> idle = new ConcurrentLinkedQueue<>();
 
   /** Starts ND4J, which takes a second or more the first time in a process. */
   public Nd4jBackend() {
     Nd4j.factory();
     openblas.blas_set_num_threads(1);
+    this.onCpu = Nd4j.getBackend().getClass().getSimpleName().equals("CpuBackend");
     Properties environment = Nd4j.getExecutioner().getEnvironmentInformation();
     this.device =
         "%s, %s BLAS, ND4J %s"
@@ -68,7 +79,7 @@ public final class Nd4jBackend implements ComputeBackend {
   public ResidentCodebook makeResident(float[] matrix, int rows, int dimension) {
     ComputeBackend.requireShape(matrix, rows, dimension);
     INDArray centroids = Nd4j.createUninitializedDetached(DataType.FLOAT, 'c', rows, dimension);
-    write(centroids.data(), matrix, 0, rows * dimension);
+    pointer(centroids.data()).put(matrix, 0, rows * dimension);
     Nd4j.getAffinityManager().tagLocation(centroids, AffinityManager.Location.HOST);
     return new Resident(centroids, rows, dimension);
   }
@@ -80,27 +91,26 @@ public final class Nd4jBackend implements ComputeBackend {
     }
   }
 
-  private static void write(DataBuffer buffer, float[] source, int offset, int length) {
-    ((FloatPointer) buffer.pointer()).position(0).put(source, offset, length);
+  private static FloatPointer pointer(DataBuffer buffer) {
+    return ((FloatPointer) buffer.pointer()).position(0);
   }
 
-  /** Device memory for one call at a time. */
+  /** Device memory for one call at a time: n × dimension vectors and n × width products. */
   private static final class Staging {
 
     private @Nullable DataBuffer vectors;
     private @Nullable DataBuffer products;
 
-    INDArray vectors(int n, int dimension) {
-      vectors = grown(vectors, (long) n * dimension);
-      return Nd4j.create(
-          vectors, new long[] {n, dimension}, new long[] {dimension, 1}, 0, 'c', DataType.FLOAT);
+    DataBuffer vectors(int length) {
+      DataBuffer buffer = grown(vectors, length);
+      vectors = buffer;
+      return buffer;
     }
 
-    /** Column-major width × n, which is row-major n × width. */
-    INDArray products(int width, int n) {
-      products = grown(products, (long) width * n);
-      return Nd4j.create(
-          products, new long[] {width, n}, new long[] {1, width}, 0, 'f', DataType.FLOAT);
+    DataBuffer products(int length) {
+      DataBuffer buffer = grown(products, length);
+      products = buffer;
+      return buffer;
     }
 
     private static DataBuffer grown(@Nullable DataBuffer buffer, long length) {
@@ -156,14 +166,70 @@ public final class Nd4jBackend implements ComputeBackend {
       if (staging == null) {
         staging = new Staging();
       }
-      INDArray x = staging.vectors(n, dimension);
-      INDArray s = staging.products(rows, n);
-      write(x.data(), vectors, offset, n * dimension);
+      DataBuffer x = staging.vectors(n * dimension);
+      DataBuffer s = staging.products(n * rows);
+      pointer(x).put(vectors, offset, n * dimension);
+      if (onCpu) {
+        multiplyOnCpu(pointer(x), n, pointer(s));
+      } else {
+        multiplyByNd4j(x, n, s);
+      }
+      pointer(s).get(products, 0, n * rows);
+      idle.add(staging);
+    }
+
+    private void multiplyOnCpu(FloatPointer x, int n, FloatPointer s) {
+      FloatPointer c = pointer(centroids.data());
+      if (n >= FEWEST_FOR_GEMM) {
+        openblas.cblas_sgemm(
+            openblas.CblasRowMajor,
+            openblas.CblasNoTrans,
+            openblas.CblasTrans,
+            n,
+            rows,
+            dimension,
+            1f,
+            x,
+            dimension,
+            c,
+            dimension,
+            0f,
+            s,
+            rows);
+        return;
+      }
+      for (int row = 0; row < n; row++) {
+        openblas.cblas_sgemv(
+            openblas.CblasRowMajor,
+            openblas.CblasNoTrans,
+            rows,
+            dimension,
+            1f,
+            c,
+            dimension,
+            x.position((long) row * dimension),
+            1,
+            0f,
+            s.position((long) row * rows),
+            1);
+      }
+    }
+
+    private void multiplyByNd4j(DataBuffer vectors, int n, DataBuffer products) {
+      INDArray x =
+          Nd4j.create(
+              vectors,
+              new long[] {n, dimension},
+              new long[] {dimension, 1},
+              0,
+              'c',
+              DataType.FLOAT);
+      // Column-major rows × n, which is row-major n × rows.
+      INDArray s =
+          Nd4j.create(products, new long[] {rows, n}, new long[] {1, rows}, 0, 'f', DataType.FLOAT);
       Nd4j.getAffinityManager().tagLocation(x, AffinityManager.Location.HOST);
       Nd4j.gemm(centroids, x, s, false, true, 1.0, 0.0);
       Nd4j.getAffinityManager().ensureLocation(s, AffinityManager.Location.HOST);
-      ((FloatPointer) s.data().pointer()).position(0).get(products, 0, n * rows);
-      idle.add(staging);
     }
 
     @Override

@@ -11,12 +11,15 @@ public final class Centroids {
   /** 2⁻⁵³, the unit roundoff of float64. */
   public static final double ROUNDOFF = 0x1p-53;
 
+  /** 2⁻²⁴, the unit roundoff of float32. */
+  public static final double ROUNDOFF_FLOAT = 0x1p-24;
+
   private final float[] data;
   private final int width;
   private final int dimension;
   private final double[] squaredNorms;
   private final double[] norms;
-  private final double[] halfSquaredNorms;
+  private final float[] halfSquaredNorms;
   private final double maxNorm;
 
   /**
@@ -31,12 +34,13 @@ public final class Centroids {
     this.dimension = dimension;
     this.squaredNorms = new double[width];
     this.norms = new double[width];
-    this.halfSquaredNorms = new double[width];
+    this.halfSquaredNorms = new float[width];
+    var dot = new DotProduct();
     double max = 0;
     for (int k = 0; k < width; k++) {
-      squaredNorms[k] = ExactDistance.dot(data, k * dimension, data, k * dimension, dimension);
+      squaredNorms[k] = dot.of(data, k * dimension, data, k * dimension, dimension);
       norms[k] = Math.sqrt(squaredNorms[k]);
-      halfSquaredNorms[k] = 0.5 * squaredNorms[k];
+      halfSquaredNorms[k] = (float) (0.5 * squaredNorms[k]);
       max = Math.max(max, norms[k]);
     }
     this.maxNorm = max;
@@ -67,8 +71,8 @@ public final class Centroids {
     return norms;
   }
 
-  /** ½‖C[k]‖² of every centroid; not a copy. */
-  public double[] halfSquaredNorms() {
+  /** ½‖C[k]‖² of every centroid, rounded to float32; not a copy. */
+  public float[] halfSquaredNorms() {
     return halfSquaredNorms;
   }
 

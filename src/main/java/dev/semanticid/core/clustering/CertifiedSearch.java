@@ -14,7 +14,7 @@ import dev.semanticid.core.compute.ResidentCodebook;
  *     + 2⁻²⁴·‖u‖·M                 u rounded to float32
  *     + underflow                  d·2⁻¹²⁵·(1 + ‖u‖ + M): results below the normal range, flushed or not
  *     + ½τ·(‖u‖ + M)²              the loop's own rounding, τ = (d + 4)·2⁻⁵³
- *     + ½τ·M² + 4·2⁻⁵³·(‖u‖·M + M²) the stored ½‖C[k]‖² and the evaluation of s
+ *     + ½τ·M² + 4·2⁻²⁴·(‖u‖·M + M²) the stored ½‖C[k]‖² and the evaluation of s in float32
  * </pre>
  *
  * If the best score is ahead of the second by more than 2E it is the loop's choice. Otherwise every
@@ -75,25 +75,30 @@ public final class CertifiedSearch {
     }
     float[] products = scratch.products(n * width);
     resident.multiply(rounded, 0, n, products);
-    double[] half = centroids.halfSquaredNorms();
-    double[] scores = scratch.scores(width);
+    float[] half = centroids.halfSquaredNorms();
+    Scores search = scratch.scores;
+    float[] scores = search.values(width);
     int rescored = 0;
     for (int row = 0; row < n; row++) {
-      int shift = row * width;
       double norm = norms[row];
-      if (!(norm * Math.max(1, centroids.maxNorm()) <= LARGEST)) {
-        rescored++;
-        codes[codesBegin + row * stride] = centroids.nearest(u, row * d);
-        continue;
+      int count = 0;
+      if (norm * Math.max(1, centroids.maxNorm()) <= LARGEST) {
+        float[] product = search.products(products, row * width, width);
+        for (int k = 0; k < width; k++) {
+          scores[k] = half[k] - product[k];
+        }
+        count = search.within(2 * error(norm), width);
       }
-      for (int k = 0; k < width; k++) {
-        scores[k] = half[k] - products[shift + k];
-      }
-      double tolerance = 2 * error(norm);
-      int code = scratch.provenBest(scores, width, tolerance);
-      if (code < 0) {
+      int code;
+      if (count == 1) {
+        code = search.candidates()[0];
+      } else {
         rescored++;
-        code = scratch.rescore(scores, tolerance, u, row * d, centroids);
+        code =
+            count == 0
+                ? centroids.nearest(u, row * d)
+                : ExactDistance.nearestOf(
+                    u, row * d, centroids.data(), d, search.candidates(), count);
       }
       codes[codesBegin + row * stride] = code;
     }
@@ -107,7 +112,7 @@ public final class CertifiedSearch {
         * ((gamma + 0x1p-24) * norm * max
             + underflow * (1 + sum)
             + 0.5 * tau * (sum * sum + max * max)
-            + 4 * Centroids.ROUNDOFF * (norm * max + max * max));
+            + 4 * Centroids.ROUNDOFF_FLOAT * (norm * max + max * max));
   }
 
   /** Working memory of one thread; grows as needed and is kept between calls. */
@@ -115,9 +120,7 @@ public final class CertifiedSearch {
 
     private float[] vectors = {};
     private float[] products = {};
-    private double[] scores = {};
-    private int[] candidates = {};
-    private double best;
+    private final Scores scores = new Scores();
 
     float[] vectors(int length) {
       if (vectors.length < length) {
@@ -126,65 +129,11 @@ public final class CertifiedSearch {
       return vectors;
     }
 
-    /** At least {@code length} places for a GEMM's result. */
-    public float[] products(int length) {
+    float[] products(int length) {
       if (products.length < length) {
         products = new float[length];
       }
       return products;
-    }
-
-    /** At least {@code width} places for one row's scores. */
-    public double[] scores(int width) {
-      if (scores.length < width) {
-        scores = new double[width];
-      }
-      return scores;
-    }
-
-    /**
-     * The index of the smallest of the first {@code width} scores if it is ahead of all others by
-     * more than {@code tolerance}, else −1.
-     */
-    public int provenBest(double[] scores, int width, double tolerance) {
-      double first = Double.POSITIVE_INFINITY;
-      double second = Double.POSITIVE_INFINITY;
-      int index = -1;
-      for (int k = 0; k < width; k++) {
-        double score = scores[k];
-        if (score < second) {
-          if (score < first) {
-            second = first;
-            first = score;
-            index = k;
-          } else {
-            second = score;
-          }
-        }
-      }
-      best = first;
-      return second - first > tolerance ? index : -1;
-    }
-
-    /**
-     * After {@link #provenBest} gave −1 for the same scores: the loop's choice among those within
-     * tolerance of the best.
-     */
-    public int rescore(double[] scores, double tolerance, double[] u, int uBegin, Centroids level) {
-      int width = level.width();
-      if (candidates.length < width) {
-        candidates = new int[width];
-      }
-      int count = 0;
-      for (int k = 0; k < width; k++) {
-        if (scores[k] <= best + tolerance) {
-          candidates[count++] = k;
-        }
-      }
-      if (!Double.isFinite(best)) {
-        return level.nearest(u, uBegin);
-      }
-      return ExactDistance.nearestOf(u, uBegin, level.data(), level.dimension(), candidates, count);
     }
   }
 }

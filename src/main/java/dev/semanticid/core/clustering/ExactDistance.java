@@ -116,36 +116,4 @@ public final class ExactDistance {
     }
     return best;
   }
-
-  /**
-   * x · c in float64; eight partial sums, so the order differs from the loop's: an estimate with a
-   * bound, not a definition.
-   */
-  public static double dot(float[] x, int xBegin, float[] c, int cBegin, int d) {
-    double s0 = 0;
-    double s1 = 0;
-    double s2 = 0;
-    double s3 = 0;
-    double s4 = 0;
-    double s5 = 0;
-    double s6 = 0;
-    double s7 = 0;
-    int i = 0;
-    for (; i + 8 <= d; i += 8) {
-      int a = xBegin + i;
-      int b = cBegin + i;
-      s0 += (double) x[a] * c[b];
-      s1 += (double) x[a + 1] * c[b + 1];
-      s2 += (double) x[a + 2] * c[b + 2];
-      s3 += (double) x[a + 3] * c[b + 3];
-      s4 += (double) x[a + 4] * c[b + 4];
-      s5 += (double) x[a + 5] * c[b + 5];
-      s6 += (double) x[a + 6] * c[b + 6];
-      s7 += (double) x[a + 7] * c[b + 7];
-    }
-    for (; i < d; i++) {
-      s0 += (double) x[xBegin + i] * c[cBegin + i];
-    }
-    return ((s0 + s1) + (s2 + s3)) + ((s4 + s5) + (s6 + s7));
-  }
 }

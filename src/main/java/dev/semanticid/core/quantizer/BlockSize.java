@@ -1,15 +1,15 @@
 package dev.semanticid.core.quantizer;
 
 /**
- * How many rows to work on at a time, so that a block stays in a core's cache and a GEMM still
- * pays.
+ * How many rows to work on at a time: enough that a GEMM's own preparations, which cost as much as
+ * some ten rows, hardly count, and no more than memory per thread should hold.
  */
 final class BlockSize {
 
-  private static final long TARGET_BYTES = 4 << 20;
+  private static final long TARGET_BYTES = 16 << 20;
   private static final long MOST_BYTES = 64 << 20;
   private static final int FEWEST = 16;
-  private static final int MOST = 512;
+  private static final int MOST = 1024;
 
   private BlockSize() {}
 

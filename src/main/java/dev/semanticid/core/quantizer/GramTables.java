@@ -5,7 +5,8 @@ import dev.semanticid.core.compute.WorkerPool;
 import java.util.Arrays;
 
 /**
- * The tables {@code G_jl[k][m] = C_j[k] · C_l[m]} for all j < l, float64, each sum in index order.
+ * The tables {@code G_jl[k][m] = C_j[k] · C_l[m]} for all j < l, each sum in index order: whole
+ * rows in float32 for scores, single entries in float64 for norms.
  */
 final class GramTables {
 
@@ -13,13 +14,14 @@ final class GramTables {
 
   private final int levels;
   private final double[][] tables;
+  private final float[][][] rows;
 
   /** Bytes that the tables of a codebook take; saturates instead of overflowing. */
   static long bytes(Codebook codebook) {
     double bytes = 0;
     for (int l = 1; l < codebook.levels(); l++) {
       for (int j = 0; j < l; j++) {
-        bytes += 8.0 * codebook.width(j) * codebook.width(l);
+        bytes += 12.0 * codebook.width(j) * codebook.width(l);
       }
     }
     return (long) bytes;
@@ -28,6 +30,7 @@ final class GramTables {
   GramTables(Codebook codebook, WorkerPool pool) {
     this.levels = codebook.levels();
     this.tables = new double[levels * levels][];
+    this.rows = new float[levels * levels][][];
     for (int l = 1; l < levels; l++) {
       Centroids right = codebook.centroids(l);
       for (int j = 0; j < l; j++) {
@@ -36,6 +39,7 @@ final class GramTables {
         tables[j * levels + l] = table;
         int tiles = (right.width() + TILE - 1) / TILE;
         pool.forEach(tiles, tile -> fill(table, left, right, tile * TILE));
+        rows[j * levels + l] = rounded(table, left.width(), right.width());
       }
     }
   }
@@ -68,15 +72,30 @@ final class GramTables {
     }
   }
 
-  /** G_jl, K_j × K_l, row-major; not a copy. */
-  double[] of(int j, int l) {
-    return tables[j * levels + l];
+  private static float[][] rounded(double[] table, int count, int width) {
+    float[][] rows = new float[count][width];
+    for (int k = 0; k < count; k++) {
+      for (int m = 0; m < width; m++) {
+        rows[k][m] = (float) table[k * width + m];
+      }
+    }
+    return rows;
+  }
+
+  /** C_j[k] · C_l[m] for all m, K_l values in float32; not a copy. */
+  float[] row(int j, int l, int k) {
+    return rows[j * levels + l][k];
+  }
+
+  /** C_j[k] · C_l[m]. */
+  double entry(int j, int l, int k, int m) {
+    return tables[j * levels + l][k * rows[j * levels + l][k].length + m];
   }
 
   long bytes() {
     long bytes = 0;
     for (double[] table : tables) {
-      bytes += table == null ? 0 : 8L * table.length;
+      bytes += table == null ? 0 : 12L * table.length;
     }
     return bytes;
   }

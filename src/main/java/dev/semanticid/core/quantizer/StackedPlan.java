@@ -2,7 +2,9 @@ package dev.semanticid.core.quantizer;
 
 import dev.semanticid.core.clustering.Centroids;
 import dev.semanticid.core.clustering.CertifiedSearch;
+import dev.semanticid.core.clustering.DotProduct;
 import dev.semanticid.core.clustering.ExactDistance;
+import dev.semanticid.core.clustering.Scores;
 import dev.semanticid.core.compute.ComputeBackend;
 import dev.semanticid.core.compute.ResidentCodebook;
 import dev.semanticid.core.compute.WorkerPool;
@@ -22,15 +24,19 @@ import dev.semanticid.core.compute.WorkerPool;
  * score less ½‖u_l‖² by at most
  *
  * <pre>
- *   E = a·γ·‖x‖·M + a·underflow          the GEMM: γ of the backend; d·2⁻¹²⁵·(1 + ‖x‖ + M) for results below the normal range
- *     + τ·P·M                            the tables, float64 sums in any order
+ *   E = τ·P·M                            the tables, and dot products in float64: sums in any order
  *     + ε·M                              the path: ũ_l instead of u_l
- *     + ½τ·(‖u_l‖ + M)²                  the loop's own rounding of ½‖u − C[k]‖²
- *     + ½τ·M² + (L + 4)·u·(P·M + M²)     the stored ½‖C_l[k]‖² and the evaluation of s
+ *     + ½τ·((‖u_l‖ + M)² + M²)           the loop's own rounding of ½‖u − C[k]‖², the stored ½‖C_l[k]‖²
+ *     + (L + 4)·2⁻⁵³·(P·M + M²)          the evaluation of s
+ * and in float32 more:
+ *     + a·γ·‖x‖·M                        the GEMM: γ of the backend
+ *     + (L + 4)·2⁻²⁴·(P·M + M²)          the evaluation of s, all its terms rounded to float32
+ *     + (1 + a + Σb_j)·d·2⁻¹²⁵·(1 + ‖x‖ + M)  results below the normal range, flushed or not
  * </pre>
  *
- * A best score ahead of the second by more than 2E is the loop's choice; else the loop decides
- * among all within 2E.
+ * A best float32 score ahead of the second by more than 2E is the loop's choice. Else those within
+ * 2E are scored in float64, where E is 2⁻²⁹ of that; and where this leaves several, the loop
+ * decides among them.
  *
  * <p>Then {@code p = a·(x·C_l[k_l]) − Σ b_j·G_jl[k_j][k_l]} in float64, {@code ν̃² = ‖u_l‖² − 2p +
  * ‖C_l[k_l]‖²}, and
@@ -53,6 +59,7 @@ final class StackedPlan implements EncodingPlan {
   private static final double SMALLEST_NORM = 1e-12;
   private static final double LARGEST_NORM = 1e12;
   private static final double SMALLEST_PRODUCT = 1e-25;
+  private static final float[] NONE = {};
 
   private final Codebook codebook;
   private final ResidentCodebook resident;
@@ -131,35 +138,55 @@ final class StackedPlan implements EncodingPlan {
     private final boolean normalized = codebook.normalizeResiduals();
     private final double tau = (d + 4) * ROUNDOFF;
     private final double evaluation = (levels + 4) * ROUNDOFF;
-    private final CertifiedSearch.Scratch scratch = new CertifiedSearch.Scratch();
-    private final double[] b = new double[levels];
+    private final double floatEvaluation = (levels + 4) * Centroids.ROUNDOFF_FLOAT;
+    private final Scores scores = new Scores();
+    private final DotProduct dotProduct = new DotProduct();
     private final ResidualLoop loop = new ResidualLoop(d, codebook.settings());
+    private final double[] b = new double[levels];
+    private float[] products = {};
+    private double[] candidateScores = {};
+    private int rescored;
+
+    // The current row, by the names of the class comment.
+    private float[] x = NONE;
+    private int xBegin;
+    private int[] codes = {};
+    private int out;
+    private double xNorm;
+    private double a;
+    private double terms;
+    private double epsilon;
+    private double squaredU;
+    private double squaredUError;
+
+    /** x·C_l[k_l] in float64, or NaN before it was needed. */
+    private double chosenDot;
 
     /** How many levels of the current row the loop has left; −1 before it was needed. */
     private int loopLevel;
 
-    private int rescored;
-
     @Override
     public int encode(float[] vectors, int offset, int n, int[] codes, int codesBegin) {
-      float[] products = scratch.products(n * totalWidth);
+      if (products.length < n * totalWidth) {
+        products = new float[n * totalWidth];
+      }
       resident.multiply(vectors, offset, n, products);
       rescored = 0;
+      this.x = vectors;
+      this.codes = codes;
       for (int row = 0; row < n; row++) {
-        encodeRow(
-            vectors,
-            offset + row * d,
-            products,
-            row * totalWidth,
-            codes,
-            codesBegin + row * levels);
+        xBegin = offset + row * d;
+        out = codesBegin + row * levels;
+        encodeRow(row * totalWidth);
       }
+      // The caller's array shall not live on through an idle worker.
+      this.x = NONE;
       return rescored;
     }
 
-    private void encodeRow(float[] x, int xBegin, float[] products, int s, int[] codes, int out) {
-      double squaredNorm = ExactDistance.dot(x, xBegin, x, xBegin, d);
-      double xNorm = Math.sqrt(squaredNorm);
+    private void encodeRow(int productsBegin) {
+      double squaredNorm = dotProduct.of(x, xBegin, x, xBegin, d);
+      xNorm = Math.sqrt(squaredNorm);
       if (xNorm == 0 && normalized) {
         System.arraycopy(zeroCodes, 0, codes, out, levels);
         return;
@@ -168,98 +195,195 @@ final class StackedPlan implements EncodingPlan {
       double product = xNorm * maxNorm;
       if (!(xNorm >= SMALLEST_NORM && xNorm <= LARGEST_NORM)
           || !(product >= SMALLEST_PRODUCT && product <= CertifiedSearch.LARGEST)) {
-        finishByLoop(0, x, xBegin, codes, out);
+        finishByLoop(0);
         return;
       }
-      double a = normalized ? 1 / xNorm : 1;
-      double epsilon = normalized ? tau : 0;
-      double squaredU = normalized ? 1 : squaredNorm;
-      double squaredUError = normalized ? 2 * tau : tau * squaredNorm;
-      double terms = a * xNorm;
-      double[] scores;
+      a = normalized ? 1 / xNorm : 1;
+      terms = a * xNorm;
+      epsilon = normalized ? tau : 0;
+      squaredU = normalized ? 1 : squaredNorm;
+      squaredUError = normalized ? 2 * tau : tau * squaredNorm;
+      int begin = productsBegin;
       for (int l = 0; l < levels; l++) {
-        Centroids level = codebook.centroids(l);
-        int width = level.width();
-        double max = level.maxNorm();
-        scores = scratch.scores(width);
-        double[] half = level.halfSquaredNorms();
-        for (int k = 0; k < width; k++) {
-          scores[k] = half[k] - a * products[s + k];
-        }
-        for (int j = 0; j < l; j++) {
-          addScaled(tables.of(j, l), codes[out + j] * width, b[j], scores, width);
-        }
-        double reach = Math.sqrt(squaredU + squaredUError) + max;
-        double error =
-            a * (gamma * xNorm * max + d * 0x1p-125 * (1 + xNorm + max))
-                + tau * terms * max
-                + epsilon * max
-                + 0.5 * tau * (reach * reach + max * max)
-                + evaluation * (terms * max + max * max);
-        double tolerance = 2 * CertifiedSearch.SLACK * error;
-        int code = scratch.provenBest(scores, width, tolerance);
-        if (code < 0) {
-          rescored++;
-          advanceLoop(l, x, xBegin, codes, out);
-          code = scratch.rescore(scores, tolerance, loop.residuals(), 0, level);
-        }
-        codes[out + l] = code;
-        s += width;
-        if (l + 1 == levels) {
+        codes[out + l] = choose(l, begin);
+        begin += codebook.width(l);
+        if (l + 1 < levels && !descend(l)) {
+          finishByLoop(l + 1);
           return;
-        }
-
-        double dot = a * ExactDistance.dot(x, xBegin, level.data(), code * d, d);
-        for (int j = 0; j < l; j++) {
-          dot -= b[j] * tables.of(j, l)[codes[out + j] * width + code];
-        }
-        double cSquared = level.squaredNorms()[code];
-        double cNorm = level.norms()[code];
-        double nuSquared = squaredU - 2 * dot + cSquared;
-        double delta =
-            CertifiedSearch.SLACK
-                * (squaredUError
-                    + 2 * ((tau + evaluation) * terms + epsilon) * cNorm
-                    + tau * cSquared
-                    + 8 * ROUNDOFF * (squaredU + 2 * terms * cNorm + cSquared));
-        double nu = Math.sqrt(nuSquared);
-        if (!(nuSquared > 4 * delta) || (normalized && nu <= 2 * Codebook.EXHAUSTED_NORM)) {
-          finishByLoop(l + 1, x, xBegin, codes, out);
-          return;
-        }
-        if (normalized) {
-          a /= nu;
-          terms = a * xNorm;
-          for (int j = 0; j < l; j++) {
-            b[j] /= nu;
-            terms += b[j] * codebook.centroids(j).norms()[codes[out + j]];
-          }
-          b[l] = 1 / nu;
-          terms += b[l] * cNorm;
-          epsilon =
-              CertifiedSearch.SLACK * ((epsilon + delta / nu) / nu + tau + 2 * ROUNDOFF * terms);
-        } else {
-          b[l] = 1;
-          terms += cNorm;
-          epsilon = CertifiedSearch.SLACK * (epsilon + 2 * ROUNDOFF * nu);
-          squaredU = nuSquared;
-          squaredUError = delta + 3 * ROUNDOFF * nuSquared;
         }
       }
     }
 
+    /** The code of level {@code l}, whose products begin at {@code begin}. */
+    private int choose(int l, int begin) {
+      Centroids level = codebook.centroids(l);
+      int width = level.width();
+      double max = level.maxNorm();
+      double squares = terms * max + max * max;
+      chosenDot = Double.NaN;
+      if (!(squares <= CertifiedSearch.LARGEST)) {
+        return byLoop(l);
+      }
+      scoreLevel(l, level.halfSquaredNorms(), scores.products(products, begin, width), width);
+      double reach = Math.sqrt(squaredU + squaredUError) + max;
+      double error =
+          tau * terms * max
+              + epsilon * max
+              + 0.5 * tau * (reach * reach + max * max)
+              + evaluation * squares;
+      double floatError =
+          error
+              + a * gamma * xNorm * max
+              + floatEvaluation * squares
+              + (1 + a + sumOfB(l)) * d * 0x1p-125 * (1 + xNorm + max);
+      int count = scores.within(2 * CertifiedSearch.SLACK * floatError, width);
+      return switch (count) {
+        case 0 -> byLoop(l);
+        case 1 -> scores.candidates()[0];
+        default -> chooseAmong(count, l, 2 * CertifiedSearch.SLACK * error);
+      };
+    }
+
+    private void scoreLevel(int l, float[] half, float[] product, int width) {
+      float[] s = scores.values(width);
+      float scale = (float) a;
+      if (l == 0) {
+        score(s, half, scale, product, width);
+      } else if (l == 1) {
+        score(s, half, scale, product, (float) b[0], tables.row(0, 1, codes[out]), width);
+      } else {
+        score(
+            s,
+            half,
+            scale,
+            product,
+            (float) b[0],
+            tables.row(0, l, codes[out]),
+            (float) b[1],
+            tables.row(1, l, codes[out + 1]),
+            width);
+        for (int j = 2; j < l; j++) {
+          addScaled(s, (float) b[j], tables.row(j, l, codes[out + j]), width);
+        }
+      }
+    }
+
+    private double sumOfB(int l) {
+      double sum = 0;
+      for (int j = 0; j < l; j++) {
+        sum += b[j];
+      }
+      return sum;
+    }
+
+    /** Decides among the candidates by float64 dot products, or else by the loop. */
+    private int chooseAmong(int count, int l, double tolerance) {
+      Centroids level = codebook.centroids(l);
+      int[] candidates = scores.candidates();
+      if (candidateScores.length < count) {
+        candidateScores = new double[Math.max(count, 16)];
+      }
+      double best = Double.POSITIVE_INFINITY;
+      int code = -1;
+      for (int i = 0; i < count; i++) {
+        int k = candidates[i];
+        double dot = dotProduct.of(x, xBegin, level.data(), k * d, d);
+        double score = 0.5 * level.squaredNorms()[k] - product(l, k, dot);
+        candidateScores[i] = score;
+        if (score < best) {
+          best = score;
+          code = k;
+          chosenDot = dot;
+        }
+      }
+      int near = 0;
+      for (int i = 0; i < count; i++) {
+        if (candidateScores[i] <= best + tolerance) {
+          candidates[near++] = candidates[i];
+        }
+      }
+      if (near == 1) {
+        return code;
+      }
+      rescored++;
+      chosenDot = Double.NaN;
+      advanceLoop(l);
+      return near == 0
+          ? level.nearest(loop.residuals(), 0)
+          : ExactDistance.nearestOf(loop.residuals(), 0, level.data(), d, candidates, near);
+    }
+
+    /** {@code a·(x·C_l[k]) − Σ b_j·G_jl[k_j][k]}, which is ũ_l·C_l[k]. */
+    private double product(int l, int k, double dot) {
+      double product = a * dot;
+      for (int j = 0; j < l; j++) {
+        product -= b[j] * tables.entry(j, l, codes[out + j], k);
+      }
+      return product;
+    }
+
+    /**
+     * Carries the coefficients and their errors from level {@code l}, whose code is known, to the
+     * next.
+     *
+     * @return false if they cannot be trusted there
+     */
+    private boolean descend(int l) {
+      Centroids level = codebook.centroids(l);
+      int code = codes[out + l];
+      if (Double.isNaN(chosenDot)) {
+        chosenDot = dotProduct.of(x, xBegin, level.data(), code * d, d);
+      }
+      double cSquared = level.squaredNorms()[code];
+      double cNorm = level.norms()[code];
+      double nuSquared = squaredU - 2 * product(l, code, chosenDot) + cSquared;
+      double delta =
+          CertifiedSearch.SLACK
+              * (squaredUError
+                  + 2 * ((tau + evaluation) * terms + epsilon) * cNorm
+                  + tau * cSquared
+                  + 8 * ROUNDOFF * (squaredU + 2 * terms * cNorm + cSquared));
+      double nu = Math.sqrt(nuSquared);
+      if (!(nuSquared > 4 * delta) || (normalized && nu <= 2 * Codebook.EXHAUSTED_NORM)) {
+        return false;
+      }
+      if (normalized) {
+        a /= nu;
+        terms = a * xNorm;
+        for (int j = 0; j < l; j++) {
+          b[j] /= nu;
+          terms += b[j] * codebook.centroids(j).norms()[codes[out + j]];
+        }
+        b[l] = 1 / nu;
+        terms += b[l] * cNorm;
+        epsilon =
+            CertifiedSearch.SLACK * ((epsilon + delta / nu) / nu + tau + 2 * ROUNDOFF * terms);
+      } else {
+        b[l] = 1;
+        terms += cNorm;
+        epsilon = CertifiedSearch.SLACK * (epsilon + 2 * ROUNDOFF * nu);
+        squaredU = nuSquared;
+        squaredUError = delta + 3 * ROUNDOFF * nuSquared;
+      }
+      return true;
+    }
+
+    /** The loop's code of level {@code l}, among all centroids. */
+    private int byLoop(int l) {
+      rescored++;
+      advanceLoop(l);
+      return loop.exhausted(0) ? zeroCodes[l] : codebook.centroids(l).nearest(loop.residuals(), 0);
+    }
+
     /** Lets the loop decide everything from {@code level} on. */
-    private void finishByLoop(int level, float[] x, int xBegin, int[] codes, int out) {
+    private void finishByLoop(int level) {
       for (int l = level; l < levels; l++) {
-        rescored++;
-        advanceLoop(l, x, xBegin, codes, out);
-        codes[out + l] =
-            loop.exhausted(0) ? zeroCodes[l] : codebook.centroids(l).nearest(loop.residuals(), 0);
+        codes[out + l] = byLoop(l);
       }
     }
 
     /** Brings the loop to u at the entry of {@code level}, along the codes already known. */
-    private void advanceLoop(int level, float[] x, int xBegin, int[] codes, int out) {
+    private void advanceLoop(int level) {
       if (loopLevel < 0) {
         loop.begin(x, xBegin, 1);
         loop.enter(0);
@@ -272,10 +396,39 @@ final class StackedPlan implements EncodingPlan {
     }
   }
 
-  private static void addScaled(
-      double[] table, int begin, double scale, double[] scores, int width) {
+  // One loop for each number of tables: separate passes would be bound by loads and stores.
+
+  private static void score(float[] s, float[] half, float a, float[] product, int width) {
     for (int k = 0; k < width; k++) {
-      scores[k] += scale * table[begin + k];
+      s[k] = half[k] - a * product[k];
+    }
+  }
+
+  private static void score(
+      float[] s, float[] half, float a, float[] product, float b0, float[] g0, int width) {
+    for (int k = 0; k < width; k++) {
+      s[k] = half[k] - a * product[k] + b0 * g0[k];
+    }
+  }
+
+  private static void score(
+      float[] s,
+      float[] half,
+      float a,
+      float[] product,
+      float b0,
+      float[] g0,
+      float b1,
+      float[] g1,
+      int width) {
+    for (int k = 0; k < width; k++) {
+      s[k] = half[k] - a * product[k] + b0 * g0[k] + b1 * g1[k];
+    }
+  }
+
+  private static void addScaled(float[] s, float b, float[] g, int width) {
+    for (int k = 0; k < width; k++) {
+      s[k] += b * g[k];
     }
   }
 }

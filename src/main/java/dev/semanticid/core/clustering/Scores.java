@@ -1,0 +1,92 @@
+package dev.semanticid.core.clustering;
+
+/**
+ * One vector's scores against all centroids of a level, in float32 because what they come from is
+ * float32 already, and the search for those that may be the smallest. Working memory of one thread;
+ * grows as needed.
+ */
+public final class Scores {
+
+  private static final int BLOCK = 16;
+
+  private float[] values = {};
+  private float[] products = {};
+  private float[] blockMinima = {};
+  private int[] candidates = {};
+
+  /** At least {@code width} places for scores. */
+  public float[] values(int width) {
+    if (values.length < width) {
+      values = new float[width];
+      blockMinima = new float[(width + BLOCK - 1) / BLOCK];
+      candidates = new int[width];
+    }
+    return values;
+  }
+
+  /**
+   * A row's part of a GEMM's result, moved to the front of an array of its own: a loop over arrays
+   * that all begin at 0 is vectorised, because none can overlap another.
+   */
+  public float[] products(float[] matrix, int begin, int width) {
+    if (products.length < width) {
+      products = new float[width];
+    }
+    System.arraycopy(matrix, begin, products, 0, width);
+    return products;
+  }
+
+  /**
+   * Finds every score within {@code tolerance} of the smallest of the first {@code width}.
+   *
+   * @return how many there are in {@link #candidates}, or 0 if the smallest is not finite
+   */
+  public int within(double tolerance, int width) {
+    float smallest = Float.POSITIVE_INFINITY;
+    int blocks = 0;
+    int k = 0;
+    // Math.min, unlike a comparison, lets NaN through to where it is seen.
+    for (; k + BLOCK <= width; k += BLOCK) {
+      float least = minOfBlock(values, k);
+      blockMinima[blocks++] = least;
+      smallest = Math.min(smallest, least);
+    }
+    if (k < width) {
+      float least = values[k];
+      for (int i = k + 1; i < width; i++) {
+        least = Math.min(least, values[i]);
+      }
+      blockMinima[blocks++] = least;
+      smallest = Math.min(smallest, least);
+    }
+    if (!Float.isFinite(smallest)) {
+      return 0;
+    }
+    float limit = Math.nextUp((float) (smallest + tolerance));
+    int count = 0;
+    for (int block = 0; block < blocks; block++) {
+      if (blockMinima[block] <= limit) {
+        int end = Math.min(width, (block + 1) * BLOCK);
+        for (int i = block * BLOCK; i < end; i++) {
+          if (values[i] <= limit) {
+            candidates[count++] = i;
+          }
+        }
+      }
+    }
+    return count;
+  }
+
+  /** What {@link #within} found, ascending; not a copy. */
+  public int[] candidates() {
+    return candidates;
+  }
+
+  private static float minOfBlock(float[] v, int k) {
+    float a = Math.min(Math.min(v[k], v[k + 4]), Math.min(v[k + 8], v[k + 12]));
+    float b = Math.min(Math.min(v[k + 1], v[k + 5]), Math.min(v[k + 9], v[k + 13]));
+    float c = Math.min(Math.min(v[k + 2], v[k + 6]), Math.min(v[k + 10], v[k + 14]));
+    float d = Math.min(Math.min(v[k + 3], v[k + 7]), Math.min(v[k + 11], v[k + 15]));
+    return Math.min(Math.min(a, b), Math.min(c, d));
+  }
+}
