@@ -186,11 +186,10 @@ class CodebookController {
       throws IOException {
     CodebookRegistry.requireName("codebook", name);
     QueryParameters.requireKnown(request, Set.of("activate", EmbeddingModel.PARAMETER));
-    long announced = request.getContentLengthLong();
-    var body = new LimitedInputStream(request.getInputStream(), announced, maxUploadBytes);
+    var body = LimitedInputStream.of(request, maxUploadBytes, null);
     // What the header promises is allocated before it comes, so it may not promise more than was
     // announced.
-    long mostTensorBytes = announced < 0 ? maxUploadBytes : announced;
+    long mostTensorBytes = body.announced() < 0 ? maxUploadBytes : body.announced();
     Codebook codebook;
     try {
       codebook = CodebookFormat.read(body, mostTensorBytes);

@@ -3,7 +3,6 @@ package dev.semanticid.encoding;
 import dev.semanticid.core.format.FormatException;
 import dev.semanticid.core.format.NpyHeader;
 import dev.semanticid.core.vector.ElementType;
-import dev.semanticid.core.vector.VectorBatch;
 import dev.semanticid.system.LimitedInputStream;
 import dev.semanticid.system.ProblemCode;
 import dev.semanticid.system.ProblemException;
@@ -11,51 +10,28 @@ import dev.semanticid.system.RawRows;
 import java.io.IOException;
 import java.io.InputStream;
 import java.nio.ByteBuffer;
-import java.util.Arrays;
 
-/** Reads raw little-endian rows and {@code .npy} files into a batch. */
+/**
+ * Reads raw little-endian elements and {@code .npy} files. Bytes pass through a small buffer that
+ * stays in the core's cache, and are widened where they are moved from there.
+ */
 final class BinaryEmbeddingsReader {
 
-  private static final int CHUNK_BYTES = 64 << 10;
+  private BinaryEmbeddingsReader() {}
 
-  private final int dimension;
-  private final int maxRows;
-
-  BinaryEmbeddingsReader(int dimension, int maxRows) {
-    this.dimension = dimension;
-    this.maxRows = maxRows;
-  }
-
-  /**
-   * Reads raw rows to the end of the body.
-   *
-   * @param announced announced length of the body, or −1
-   */
-  VectorBatch readRaw(LimitedInputStream in, ElementType type, long announced) throws IOException {
-    long expectedRows = announced < 0 ? 1 : requireWholeRows(announced, type);
-    requireAllowed(expectedRows);
-    float[] data = new float[(int) expectedRows * dimension];
-    int filled = 0;
-    var chunk = new Chunk(type);
-    while (true) {
-      int count = chunk.fill(in, Long.MAX_VALUE);
-      if (count == 0) {
-        break;
-      }
-      requireAllowed((filled + count + dimension - 1L) / dimension);
-      if (filled + count > data.length) {
-        data = Arrays.copyOf(data, Math.max(filled + count, 2 * data.length));
-      }
-      type.decode(chunk.elements(count), count, data, filled);
-      filled += count;
-      chunk.compact();
+  /** Reads raw rows to the end of the body. */
+  static void readRaw(LimitedInputStream in, ElementType type, EmbeddingBuffer target)
+      throws IOException {
+    if (in.announced() >= 0) {
+      requireWholeRows(in.announced(), type, target.dimension());
     }
-    requireWholeRows(in.bytesRead(), type);
-    return finite(new VectorBatch(data, filled / dimension, dimension));
+    var elements = new Elements(in, type);
+    while (elements.move(Long.MAX_VALUE, target)) {}
+    requireWholeRows(in.bytesRead(), type, target.dimension());
   }
 
   /** Reads a {@code .npy} file, which must be the whole body. */
-  VectorBatch readNpy(LimitedInputStream in) throws IOException {
+  static void readNpy(LimitedInputStream in, EmbeddingBuffer target) throws IOException {
     NpyHeader header;
     try {
       header = NpyHeader.read(in);
@@ -68,6 +44,7 @@ final class BinaryEmbeddingsReader {
           ProblemCode.EMPTY_BATCH,
           "at least one embedding is expected, the array has shape " + header.shape());
     }
+    int dimension = target.dimension();
     if (header.dimension() != dimension) {
       throw new ProblemException(
               ProblemCode.DIMENSION_MISMATCH,
@@ -76,24 +53,14 @@ final class BinaryEmbeddingsReader {
           .with("expected", dimension)
           .with("actual", header.dimension());
     }
-    requireAllowed(header.rows());
+    target.requireAllowed(header.rows());
     ElementType type = header.elementType();
-    int length = (int) header.rows() * dimension;
-    float[] data = new float[length];
-    int filled = 0;
-    var chunk = new Chunk(type);
-    while (filled < length) {
-      int count = chunk.fill(in, (long) (length - filled) * type.bytes());
-      if (count == 0) {
-        throw new ProblemException(
-            ProblemCode.MALFORMED_BODY,
-            "an array of shape %s needs %d bytes of data, %d came"
-                .formatted(
-                    header.shape(), header.dataBytes(), in.bytesRead() - header.headerBytes()));
-      }
-      type.decode(chunk.elements(count), count, data, filled);
-      filled += count;
-      chunk.compact();
+    if (!readElements(in, type, header.rows() * dimension, target)) {
+      throw new ProblemException(
+          ProblemCode.MALFORMED_BODY,
+          "an array of shape %s needs %d bytes of data, %d came"
+              .formatted(
+                  header.shape(), header.dataBytes(), in.bytesRead() - header.headerBytes()));
     }
     if (in.read() >= 0) {
       throw new ProblemException(
@@ -101,72 +68,66 @@ final class BinaryEmbeddingsReader {
           "an array of shape %s has %d bytes of data, more came"
               .formatted(header.shape(), header.dataBytes()));
     }
-    return finite(new VectorBatch(data, (int) header.rows(), dimension));
   }
 
-  private void requireAllowed(long rows) {
-    if (rows > maxRows) {
-      throw new ProblemException(
-              ProblemCode.PAYLOAD_TOO_LARGE,
-              "a request may have %d rows, this one has %d or more".formatted(maxRows, rows))
-          .with("limit", maxRows);
+  /**
+   * Reads so many elements, and no byte more.
+   *
+   * @return false if the body ended before
+   */
+  static boolean readElements(InputStream in, ElementType type, long count, EmbeddingBuffer target)
+      throws IOException {
+    var elements = new Elements(in, type);
+    long end = target.filled() + count;
+    while (target.filled() < end) {
+      if (!elements.move(end - target.filled(), target)) {
+        return false;
+      }
     }
+    return true;
   }
 
-  private long requireWholeRows(long bytes, ElementType type) {
+  private static void requireWholeRows(long bytes, ElementType type, int dimension) {
     if (bytes == 0) {
       throw new ProblemException(
           ProblemCode.EMPTY_BATCH, "at least one embedding is expected, the body is empty");
     }
-    return RawRows.count(bytes, type, dimension);
+    RawRows.count(bytes, type, dimension);
   }
 
-  private static VectorBatch finite(VectorBatch batch) {
-    int row = batch.firstNonFiniteRow();
-    if (row >= 0) {
-      throw new ProblemException(
-              ProblemCode.NON_FINITE_VALUE,
-              "row %d holds NaN or a value outside float32".formatted(row))
-          .with("row", row);
-    }
-    return batch;
-  }
+  /** Elements on their way; one that is cut by the end of a read waits for its rest. */
+  private static final class Elements {
 
-  /** Bytes on their way; an element that is cut by the end of a read waits for its rest. */
-  private static final class Chunk {
-
-    private final byte[] bytes = new byte[CHUNK_BYTES];
-    private final int elementBytes;
+    private final InputStream in;
+    private final ElementType type;
+    private final byte[] bytes = ReadBuffer.ofThread();
     private int held;
-    private int taken;
 
-    Chunk(ElementType type) {
-      this.elementBytes = type.bytes();
+    Elements(InputStream in, ElementType type) {
+      this.in = in;
+      this.type = type;
     }
 
     /**
-     * Reads until at least one element is there, at most {@code limit} bytes in all; 0 at the end.
+     * Reads some and moves those that are whole, at most {@code limit} in all; false at the end.
      */
-    int fill(InputStream in, long limit) throws IOException {
-      int most = (int) Math.min(bytes.length, limit);
-      while (held < elementBytes) {
+    boolean move(long limit, EmbeddingBuffer target) throws IOException {
+      int size = type.bytes();
+      int most = (int) Math.min(bytes.length / size, limit) * size;
+      while (held < size) {
         int count = in.read(bytes, held, most - held);
         if (count < 0) {
-          return 0;
+          return false;
         }
         held += count;
       }
-      taken = held / elementBytes * elementBytes;
-      return held / elementBytes;
-    }
-
-    ByteBuffer elements(int count) {
-      return ByteBuffer.wrap(bytes, 0, count * elementBytes);
-    }
-
-    void compact() {
-      System.arraycopy(bytes, taken, bytes, 0, held - taken);
-      held -= taken;
+      int count = held / size;
+      type.decode(ByteBuffer.wrap(bytes), count, target.room(count), target.filled());
+      target.advance(count);
+      int moved = count * size;
+      System.arraycopy(bytes, moved, bytes, 0, held - moved);
+      held -= moved;
+      return true;
     }
   }
 }

@@ -1,11 +1,13 @@
 package dev.semanticid.encoding;
 
-import dev.semanticid.codebook.ServedCodebook;
 import dev.semanticid.core.format.NpyWriter;
+import dev.semanticid.core.quantizer.QuantizationDetails;
+import dev.semanticid.encoding.EncodeService.Encoded;
 import jakarta.servlet.http.HttpServletResponse;
 import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
+import java.util.Set;
 import tools.jackson.core.JsonGenerator;
 import tools.jackson.databind.json.JsonMapper;
 
@@ -19,44 +21,109 @@ final class CodesWriter {
   }
 
   /**
-   * Writes a whole answer.
+   * How an answer shall look.
    *
-   * @param codes n × L, row-major
+   * @param format its media type
+   * @param includes what a JSON answer holds besides codes
+   * @param tokens how tokens are written
+   * @param offset whether codes are counted on through the levels
    */
-  void write(HttpServletResponse response, WireFormat format, ServedCodebook served, int[] codes)
-      throws IOException {
-    int levels = served.quantizer().codebook().levels();
-    response.setContentType(format.mediaType().toString());
-    response.setHeader("X-Codebook", served.name());
-    response.setHeader("X-Codebook-Version", Integer.toString(served.version()));
-    response.setHeader("X-Codebook-Fingerprint", served.fingerprint());
-    switch (format) {
-      case JSON -> writeJson(response, served, codes, levels);
+  record Shape(WireFormat format, Set<Include> includes, TokenFormat tokens, boolean offset) {}
+
+  /** Writes a whole answer. */
+  void write(HttpServletResponse response, Shape shape, Encoded encoded) throws IOException {
+    int levels = encoded.codebook().levels();
+    int[] codes = shape.offset() ? offset(encoded) : encoded.codes();
+    response.setContentType(shape.format().mediaTypeName());
+    response.setHeader("X-Codebook", encoded.name());
+    response.setHeader("X-Codebook-Version", Integer.toString(encoded.version()));
+    response.setHeader("X-Codebook-Fingerprint", encoded.codebook().fingerprint());
+    switch (shape.format()) {
+      case JSON -> writeJson(response, shape, encoded, codes);
       case OCTET_STREAM -> {
-        ByteBuffer bytes = ByteBuffer.allocate(4 * codes.length).order(ByteOrder.LITTLE_ENDIAN);
-        bytes.asIntBuffer().put(codes);
-        response.setContentLength(bytes.capacity());
-        response.getOutputStream().write(bytes.array());
+        byte[] bytes = littleEndian(codes);
+        response.setContentLength(bytes.length);
+        response.getOutputStream().write(bytes);
       }
       case NPY ->
           NpyWriter.writeInts(response.getOutputStream(), codes, codes.length / levels, levels);
     }
   }
 
-  private void writeJson(
-      HttpServletResponse response, ServedCodebook served, int[] codes, int levels)
+  /** Codes as int32 little-endian. */
+  static byte[] littleEndian(int[] codes) {
+    ByteBuffer bytes = ByteBuffer.allocate(4 * codes.length).order(ByteOrder.LITTLE_ENDIAN);
+    bytes.asIntBuffer().put(codes);
+    return bytes.array();
+  }
+
+  private static int[] offset(Encoded encoded) {
+    int[] offsets = encoded.offsets();
+    int[] codes = encoded.codes().clone();
+    for (int i = 0; i < codes.length; i++) {
+      codes[i] += offsets[i % offsets.length];
+    }
+    return codes;
+  }
+
+  private void writeJson(HttpServletResponse response, Shape shape, Encoded encoded, int[] codes)
       throws IOException {
+    int levels = encoded.codebook().levels();
     try (JsonGenerator generator = json.createGenerator(response.getOutputStream())) {
       generator.writeStartObject();
-      generator.writeStringProperty("codebook", served.name());
-      generator.writeNumberProperty("version", served.version());
-      generator.writeStringProperty("fingerprint", served.fingerprint());
+      generator.writeStringProperty("codebook", encoded.name());
+      generator.writeNumberProperty("version", encoded.version());
+      generator.writeStringProperty("fingerprint", encoded.codebook().fingerprint());
       generator.writeArrayPropertyStart("semantic_ids");
       for (int begin = 0; begin < codes.length; begin += levels) {
         generator.writeArray(codes, begin, levels);
       }
       generator.writeEndArray();
+      if (shape.includes().contains(Include.TOKENS)) {
+        int[] offsets = encoded.offsets();
+        generator.writeArrayPropertyStart("tokens");
+        for (int begin = 0; begin < codes.length; begin += levels) {
+          shape.tokens().write(generator, encoded.codes(), begin, offsets);
+        }
+        generator.writeEndArray();
+      }
+      QuantizationDetails details = encoded.details();
+      if (details != null) {
+        for (Include include : shape.includes()) {
+          switch (include) {
+            case DISTANCES -> writeRows(generator, "distances", details.distances(), levels);
+            case MARGINS -> writeRows(generator, "margins", details.margins(), levels);
+            case NORMS -> writeRows(generator, "norms", details.norms(), levels);
+            case TOKENS, RECONSTRUCTION -> {}
+          }
+        }
+      }
+      float[] reconstruction = encoded.reconstruction();
+      if (reconstruction != null) {
+        writeRows(generator, "reconstruction", reconstruction, encoded.codebook().dimension());
+      }
       generator.writeEndObject();
     }
+  }
+
+  private static void writeRows(JsonGenerator generator, String name, float[] values, int width) {
+    generator.writeArrayPropertyStart(name);
+    for (int begin = 0; begin < values.length; begin += width) {
+      writeRow(generator, values, begin, width);
+    }
+    generator.writeEndArray();
+  }
+
+  /** Writes an array; what is infinite, such as a margin without a runner-up, is null. */
+  static void writeRow(JsonGenerator generator, float[] values, int begin, int count) {
+    generator.writeStartArray();
+    for (int i = begin; i < begin + count; i++) {
+      if (Float.isFinite(values[i])) {
+        generator.writeNumber(values[i]);
+      } else {
+        generator.writeNull();
+      }
+    }
+    generator.writeEndArray();
   }
 }

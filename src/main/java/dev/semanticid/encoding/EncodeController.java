@@ -3,7 +3,6 @@ package dev.semanticid.encoding;
 import dev.semanticid.codebook.CodebookRegistry;
 import dev.semanticid.codebook.ServedCodebook;
 import dev.semanticid.core.vector.ElementType;
-import dev.semanticid.core.vector.VectorBatch;
 import dev.semanticid.system.EmbeddingModel;
 import dev.semanticid.system.LimitedInputStream;
 import dev.semanticid.system.ProblemCode;
@@ -12,8 +11,6 @@ import dev.semanticid.system.ProblemResponse;
 import dev.semanticid.system.QueryParameters;
 import dev.semanticid.system.RawRows;
 import dev.semanticid.system.SemanticIdProperties;
-import io.micrometer.core.instrument.Counter;
-import io.micrometer.core.instrument.MeterRegistry;
 import io.swagger.v3.oas.annotations.Operation;
 import io.swagger.v3.oas.annotations.Parameter;
 import io.swagger.v3.oas.annotations.media.Content;
@@ -41,26 +38,19 @@ import tools.jackson.databind.json.JsonMapper;
 class EncodeController {
 
   private static final Set<String> PARAMETERS =
-      Set.of("codebook", "version", "dtype", "embedding_model");
+      Set.of("codebook", "version", "dtype", "embedding_model", "include", "format", "offset");
 
-  private final CodebookRegistry registry;
-  private final SemanticIdProperties.Encoding limits;
+  /** Fewer bytes per component are not written by anyone, and the estimate may be corrected. */
+  private static final int JSON_BYTES = 8;
+
+  private final EncodeService service;
   private final CodesWriter writer;
-  private final Counter rows;
+  private final int maxRows;
 
-  EncodeController(
-      CodebookRegistry registry,
-      SemanticIdProperties properties,
-      JsonMapper json,
-      MeterRegistry meters) {
-    this.registry = registry;
-    this.limits = properties.encoding();
+  EncodeController(EncodeService service, SemanticIdProperties properties, JsonMapper json) {
+    this.service = service;
     this.writer = new CodesWriter(json);
-    this.rows =
-        Counter.builder("semantic_id.encoded.rows")
-            .description("Embeddings encoded over HTTP")
-            .baseUnit("rows")
-            .register(meters);
+    this.maxRows = properties.encoding().maxRows();
   }
 
   /** The body of a JSON request; documentation only, bodies are parsed straight into a batch. */
@@ -68,7 +58,11 @@ class EncodeController {
       @Schema(
               description = "n × d numbers, or one flat vector of d",
               example = "[[0.01, -0.02, 0.03]]")
-          List<List<Float>> embeddings,
+          @Nullable List<List<Float>> embeddings,
+      @Schema(
+              name = "embeddings_base64",
+              description = "in their place: base64 of float32 little-endian, row-major")
+          @Nullable String embeddingsBase64,
       @Schema(
               name = "embedding_model",
               description = "the model they come from, if it is to be checked")
@@ -79,7 +73,23 @@ class EncodeController {
       @Schema(example = "default") String codebook,
       @Schema(example = "7") int version,
       @Schema(description = "SHA-256 of the codebook's tensors and settings") String fingerprint,
-      @Schema(example = "[[12, 250, 3]]") List<List<Integer>> semanticIds) {}
+      @Schema(example = "[[12, 250, 3]]") List<List<Integer>> semanticIds,
+      @Schema(description = "include=tokens: each ID as format says") @Nullable List<Object> tokens,
+      @Schema(description = "include=distances: squared distance to the centroid, per level")
+          @Nullable List<List<Float>> distances,
+      @Schema(
+              description =
+                  "include=margins: what the runner-up's squared distance is more, per level; null"
+                      + " where there is none")
+          @Nullable List<List<Float>> margins,
+      @Schema(
+              description =
+                  "include=norms: norm of the residual, per level; POST /decode takes them")
+          @Nullable List<List<Float>> norms,
+      @Schema(
+              description =
+                  "include=reconstruction: the vector that the ID and the norms stand for")
+          @Nullable List<List<Float>> reconstruction) {}
 
   @PostMapping("/encode")
   @Operation(
@@ -138,12 +148,15 @@ class EncodeController {
           "MALFORMED_JSON, MALFORMED_BODY, EMPTY_BATCH, RAGGED_ROWS, INVALID_PARAMETER,"
               + " UNKNOWN_PARAMETER")
   @ProblemResponse(status = "404", codes = "UNKNOWN_CODEBOOK, UNKNOWN_VERSION")
+  @ProblemResponse(status = "408", codes = "REQUEST_TIMEOUT")
   @ProblemResponse(status = "406", codes = "NOT_ACCEPTABLE")
   @ProblemResponse(status = "409", codes = "EMBEDDING_MODEL_MISMATCH")
   @ProblemResponse(status = "413", codes = "PAYLOAD_TOO_LARGE")
-  @ProblemResponse(status = "415", codes = "UNSUPPORTED_MEDIA_TYPE")
+  @ProblemResponse(status = "415", codes = "UNSUPPORTED_MEDIA_TYPE, UNSUPPORTED_CONTENT_ENCODING")
   @ProblemResponse(status = "422", codes = "DIMENSION_MISMATCH, NON_FINITE_VALUE")
+  @ProblemResponse(status = "429", codes = "OVERLOADED")
   @ProblemResponse(status = "503", codes = "NO_CODEBOOK, CODEBOOK_UNAVAILABLE")
+  @ProblemResponse(status = "504", codes = "DEADLINE_EXCEEDED")
   void encode(
       @Parameter(description = "name of the codebook", example = "default")
           @RequestParam(defaultValue = "default")
@@ -160,6 +173,26 @@ class EncodeController {
       @Parameter(description = "the same as embedding_model")
           @RequestHeader(name = EmbeddingModel.HEADER, required = false)
           @Nullable String embeddingModelHeader,
+      @Parameter(
+              description =
+                  "what a JSON answer shall hold besides: any of tokens, distances, margins, norms,"
+                      + " reconstruction, comma-separated")
+          @RequestParam(required = false)
+          @Nullable String include,
+      @Parameter(
+              description =
+                  "how tokens are written: codes (default), offset, letters, openonerec, forge or"
+                      + " dash")
+          @RequestParam(required = false)
+          @Nullable String format,
+      @Parameter(description = "true: adds the widths of the levels above to each code")
+          @RequestParam(required = false)
+          @Nullable String offset,
+      @Parameter(
+              description = "milliseconds after which an answer is of no use",
+              schema = @Schema(type = "integer"))
+          @RequestHeader(name = EncodeService.TIMEOUT_HEADER, required = false)
+          @Nullable String timeout,
       @Parameter(hidden = true) HttpServletRequest request,
       @Parameter(hidden = true) HttpServletResponse response)
       throws IOException {
@@ -167,37 +200,63 @@ class EncodeController {
     WireFormat output = WireFormat.ofAccept(request.getHeader(HttpHeaders.ACCEPT));
     QueryParameters.requireKnown(request, PARAMETERS);
     ElementType type = elementType(dtype, input);
-    ServedCodebook served = registry.acquire(codebook, version);
-    int[] codes;
-    try {
-      EmbeddingModel.requireSame(served.embeddingModel(), embeddingModel);
-      EmbeddingModel.requireSame(served.embeddingModel(), embeddingModelHeader);
-      VectorBatch batch = read(request, input, type, served);
-      codes = served.quantizer().encode(batch);
-      rows.increment(batch.rows());
-    } finally {
-      served.release();
+    Set<Include> includes = Include.ofList(include);
+    if (!includes.isEmpty() && output != WireFormat.JSON) {
+      throw new ProblemException(
+          ProblemCode.INVALID_PARAMETER,
+          "include goes with JSON answers only, accepted is " + output.mediaTypeName());
     }
-    writer.write(response, output, served, codes);
+    if (format != null && !includes.contains(Include.TOKENS)) {
+      throw new ProblemException(
+          ProblemCode.INVALID_PARAMETER, "format goes with include=tokens only");
+    }
+    TokenFormat tokens = format == null ? TokenFormat.CODES : TokenFormat.ofName(format);
+    var shape = new CodesWriter.Shape(output, includes, tokens, bool("offset", offset));
+    var call =
+        new EncodeService.Call(
+            codebook,
+            version,
+            (bytes, dimension) ->
+                switch (input) {
+                  case OCTET_STREAM -> bytes / ((long) type.bytes() * dimension);
+                  case NPY -> Math.min(maxRows, bytes / ((long) Float.BYTES * dimension));
+                  case JSON -> Math.min(maxRows, bytes / ((long) JSON_BYTES * dimension));
+                },
+            (body, target, served) -> {
+              EmbeddingModel.requireSame(served.embeddingModel(), embeddingModel);
+              EmbeddingModel.requireSame(served.embeddingModel(), embeddingModelHeader);
+              tokens.requireFit(served.quantizer().codebook());
+              read(input, type, body, target, served);
+            },
+            includes);
+    writer.write(response, shape, service.encode(request, call));
   }
 
-  private VectorBatch read(
-      HttpServletRequest request, WireFormat input, ElementType type, ServedCodebook served)
+  private static void read(
+      WireFormat input,
+      ElementType type,
+      LimitedInputStream body,
+      EmbeddingBuffer target,
+      ServedCodebook served)
       throws IOException {
-    long announced = request.getContentLengthLong();
-    var body =
-        new LimitedInputStream(request.getInputStream(), announced, limits.maxBodySize().toBytes());
-    int dimension = served.quantizer().codebook().dimension();
-    var binary = new BinaryEmbeddingsReader(dimension, limits.maxRows());
-    return switch (input) {
-      case OCTET_STREAM -> binary.readRaw(body, type, announced);
-      case NPY -> binary.readNpy(body);
-      case JSON -> {
-        JsonEmbeddingsReader.Body json =
-            JsonEmbeddingsReader.read(body, dimension, limits.maxRows());
-        EmbeddingModel.requireSame(served.embeddingModel(), json.embeddingModel());
-        yield json.batch();
-      }
+    switch (input) {
+      case OCTET_STREAM -> BinaryEmbeddingsReader.readRaw(body, type, target);
+      case NPY -> BinaryEmbeddingsReader.readNpy(body, target);
+      case JSON ->
+          EmbeddingModel.requireSame(
+              served.embeddingModel(), JsonEmbeddingsReader.read(body, target));
+    }
+  }
+
+  private static boolean bool(String name, @Nullable String value) {
+    return switch (value) {
+      case null -> false;
+      case "false" -> false;
+      case "true" -> true;
+      default ->
+          throw new ProblemException(
+              ProblemCode.INVALID_PARAMETER,
+              "%s must be true or false, got '%s'".formatted(name, value));
     };
   }
 

@@ -49,6 +49,9 @@ class InfoController {
   record Limits(
       int encodeMaxRows,
       long encodeMaxBodyBytes,
+      int encodeMaxQueuedRows,
+      int encodeMaxQueuedRequests,
+      long encodeBodyTimeoutMs,
       long trainMaxUploadBytes,
       int trainQueueSize,
       long codebookMaxUploadBytes) {}
@@ -67,6 +70,9 @@ class InfoController {
         new Limits(
             properties.encoding().maxRows(),
             properties.encoding().maxBodySize().toBytes(),
+            properties.encoding().maxQueuedRows(),
+            properties.encoding().maxQueuedRequests(),
+            properties.encoding().bodyTimeout().toMillis(),
             properties.training().maxUploadSize().toBytes(),
             properties.training().queueSize(),
             properties.codebooks().maxUploadSize().toBytes()));

@@ -1,196 +1,197 @@
 package dev.semanticid.encoding;
 
-import dev.semanticid.core.vector.VectorBatch;
+import dev.semanticid.core.vector.ElementType;
 import dev.semanticid.system.ProblemCode;
 import dev.semanticid.system.ProblemException;
+import dev.semanticid.system.RawRows;
 import java.io.InputStream;
-import java.util.Arrays;
+import java.nio.ByteBuffer;
+import java.util.Base64;
 import org.jspecify.annotations.Nullable;
-import tools.jackson.core.JacksonException;
-import tools.jackson.core.JsonParser;
-import tools.jackson.core.JsonToken;
-import tools.jackson.core.ObjectReadContext;
-import tools.jackson.core.StreamReadFeature;
-import tools.jackson.core.json.JsonFactory;
 
 /**
- * Reads {@code {"embeddings": [[…], …]}}, or one flat vector in place of the rows, straight into a
- * batch. Strict: numbers only, rows of one length, nothing unknown and nothing behind; each number
- * is rounded once, to float32.
+ * Reads {@code {"embeddings": [[…], …]}}, or one flat vector in place of the rows, or {@code
+ * {"embeddings_base64": "…"}} (float32 little-endian, row-major), straight into a buffer. Strict:
+ * numbers only, rows of one length, nothing unknown and nothing behind; each number is rounded
+ * once, to float32.
  */
 final class JsonEmbeddingsReader {
 
-  private static final JsonFactory FACTORY =
-      JsonFactory.builder().enable(StreamReadFeature.USE_FAST_DOUBLE_PARSER).build();
+  /** Characters of base64 that are decoded at a time; a multiple of 16, so whole float32s. */
+  private static final int PIECE = 4096;
 
-  private final int dimension;
-  private final int maxRows;
-  private float[] data;
-  private int filled;
-  private int rows;
+  private final JsonScanner json;
+  private final EmbeddingBuffer target;
   private boolean seen;
   private @Nullable String embeddingModel;
 
-  private JsonEmbeddingsReader(int dimension, int maxRows) {
-    this.dimension = dimension;
-    this.maxRows = maxRows;
-    this.data = new float[dimension];
+  private JsonEmbeddingsReader(JsonScanner json, EmbeddingBuffer target) {
+    this.json = json;
+    this.target = target;
   }
 
   /**
-   * What the body held.
+   * Reads a body.
    *
-   * @param batch the embeddings
-   * @param embeddingModel the model that it states, if it does
+   * @param target receives the rows
+   * @return the model that the body states the embeddings to come from, if it does
    */
-  record Body(VectorBatch batch, @Nullable String embeddingModel) {}
-
-  /** Reads a body of rows of {@code dimension} components. */
-  static Body read(InputStream in, int dimension, int maxRows) {
-    var reader = new JsonEmbeddingsReader(dimension, maxRows);
-    try (JsonParser parser = FACTORY.createParser(ObjectReadContext.empty(), in)) {
-      return reader.body(parser);
-    } catch (JacksonException e) {
-      throw new ProblemException(
-          ProblemCode.MALFORMED_JSON,
-          "the body is not JSON: %s at line %d, column %d"
-              .formatted(
-                  e.getOriginalMessage(),
-                  e.getLocation() == null ? 0 : e.getLocation().getLineNr(),
-                  e.getLocation() == null ? 0 : e.getLocation().getColumnNr()));
-    }
+  static @Nullable String read(InputStream in, EmbeddingBuffer target) {
+    var reader = new JsonEmbeddingsReader(new JsonScanner(in, ReadBuffer.ofThread()), target);
+    reader.body();
+    return reader.embeddingModel;
   }
 
-  private Body body(JsonParser parser) {
-    JsonToken token = parser.nextToken();
-    if (token == JsonToken.START_ARRAY) {
-      embeddings(parser);
-    } else if (token == JsonToken.START_OBJECT) {
-      while (parser.nextToken() == JsonToken.PROPERTY_NAME) {
-        member(parser, parser.currentName());
+  private void body() {
+    if (json.peek() == '[') {
+      seen = true;
+      rows(json, target);
+    } else if (json.peek() == '{') {
+      json.beginObject();
+      for (String name = json.nextName(); name != null; name = json.nextName()) {
+        member(name);
       }
     } else {
-      throw malformed("expected {\"embeddings\": [[…], …]}, got " + describe(token));
+      throw json.malformed("expected {\"embeddings\": [[…], …]}, got " + json.describeNext());
     }
-    if (parser.nextToken() != null) {
-      throw malformed("there is something behind the end of the JSON value");
-    }
+    json.expectEnd();
     if (!seen) {
-      throw malformed("\"embeddings\" is missing; expected {\"embeddings\": [[…], …]}");
+      throw json.malformed(
+          "\"embeddings\" is missing; expected {\"embeddings\": [[…], …]} or"
+              + " {\"embeddings_base64\": \"…\"}");
     }
-    if (rows == 0) {
+    if (target.rows() == 0) {
       throw new ProblemException(
           ProblemCode.EMPTY_BATCH, "at least one embedding is expected, the body has none");
     }
-    return new Body(new VectorBatch(data, rows, dimension), embeddingModel);
   }
 
-  private void member(JsonParser parser, String name) {
-    JsonToken token = parser.nextToken();
+  private void member(String name) {
     switch (name) {
       case "embeddings" -> {
-        if (seen) {
-          throw malformed("\"embeddings\" is there twice");
-        }
-        if (token != JsonToken.START_ARRAY) {
-          throw malformed("\"embeddings\" must be an array, got " + describe(token));
-        }
-        embeddings(parser);
+        requireFirst(name);
+        rows(json, target);
+      }
+      case "embeddings_base64" -> {
+        requireFirst(name);
+        base64();
       }
       case "embedding_model" -> {
         if (embeddingModel != null) {
-          throw malformed("\"embedding_model\" is there twice");
+          throw json.malformed("\"embedding_model\" is there twice");
         }
-        if (token != JsonToken.VALUE_STRING) {
-          throw malformed("\"embedding_model\" must be a string, got " + describe(token));
-        }
-        embeddingModel = parser.getString();
+        embeddingModel = json.string("\"embedding_model\"");
       }
       default ->
           throw new ProblemException(
                   ProblemCode.UNKNOWN_PARAMETER,
-                  "there is no member '%s'; known are embeddings, embedding_model".formatted(name))
+                  "there is no member '%s'; known are embeddings, embeddings_base64, embedding_model"
+                      .formatted(name))
               .with("parameter", name);
     }
   }
 
-  private void embeddings(JsonParser parser) {
+  private void requireFirst(String name) {
+    if (seen) {
+      throw json.malformed("\"%s\" is there after embeddings have come already".formatted(name));
+    }
     seen = true;
-    JsonToken token = parser.nextToken();
-    if (token != JsonToken.START_ARRAY && token != JsonToken.END_ARRAY) {
-      row(parser, token);
+    if (name.equals("embeddings") ? json.peek() != '[' : json.peek() != '"') {
+      throw json.malformed(
+          "\"%s\" must be %s, got %s"
+              .formatted(
+                  name, name.equals("embeddings") ? "an array" : "a string", json.describeNext()));
+    }
+  }
+
+  /** Reads an array of rows, or one row. */
+  static void rows(JsonScanner json, EmbeddingBuffer target) {
+    json.beginArray();
+    if (json.peek() != '[' && json.peek() != ']') {
+      row(json, target);
       return;
     }
-    for (; token != JsonToken.END_ARRAY; token = parser.nextToken()) {
-      if (token != JsonToken.START_ARRAY) {
-        throw malformed(
-            "row %d must be an array of numbers, got %s".formatted(rows, describe(token)));
+    while (json.hasNext()) {
+      if (json.peek() != '[') {
+        throw json.malformed(
+            "row %d must be an array of numbers, got %s"
+                .formatted(target.rows(), json.describeNext()));
       }
-      row(parser, parser.nextToken());
+      json.beginArray();
+      row(json, target);
     }
   }
 
-  /** Reads components from {@code token} to the end of the array. */
-  private void row(JsonParser parser, @Nullable JsonToken token) {
-    if (rows == maxRows) {
-      throw new ProblemException(
-              ProblemCode.PAYLOAD_TOO_LARGE,
-              "a request may have %d rows, this one has more".formatted(maxRows))
-          .with("limit", maxRows);
-    }
-    int count = 0;
-    for (JsonToken at = token; at != JsonToken.END_ARRAY; at = parser.nextToken()) {
-      if (at != JsonToken.VALUE_NUMBER_FLOAT && at != JsonToken.VALUE_NUMBER_INT) {
-        throw malformed(
-            "row %d component %d must be a number, got %s".formatted(rows, count, describe(at)));
-      }
-      if (count < dimension) {
-        float value = parser.getFloatValue();
-        if (!Float.isFinite(value)) {
-          throw new ProblemException(
-                  ProblemCode.NON_FINITE_VALUE,
-                  "row %d component %d is outside float32".formatted(rows, count))
-              .with("row", rows);
+  /** Reads the rest of a row whose array has been entered. */
+  private static void row(JsonScanner json, EmbeddingBuffer target) {
+    int dimension = target.dimension();
+    int row = target.rows();
+    int count = json.numbers(target.room(dimension), target.filled(), dimension);
+    long found = count;
+    if (!json.arrayEnded()) {
+      float[] surplus = new float[64];
+      while (!json.arrayEnded()) {
+        if (json.peek() != ',') {
+          throw json.malformed(
+              "row %d component %d must be a number, got %s"
+                  .formatted(row, found, json.describeNext()));
         }
-        if (filled == data.length) {
-          data = Arrays.copyOf(data, grown());
-        }
-        data[filled++] = value;
+        found += json.numbers(surplus, 0, surplus.length);
       }
-      count++;
     }
-    if (count != dimension) {
+    if (found != dimension) {
       throw new ProblemException(
-              rows == 0 ? ProblemCode.DIMENSION_MISMATCH : ProblemCode.RAGGED_ROWS,
+              row == 0 ? ProblemCode.DIMENSION_MISMATCH : ProblemCode.RAGGED_ROWS,
               "the codebook has dimension %d, row %d has %d components"
-                  .formatted(dimension, rows, count))
+                  .formatted(dimension, row, found))
           .with("expected", dimension)
-          .with("actual", count)
-          .with("row", rows);
+          .with("actual", found)
+          .with("row", row);
     }
-    rows++;
+    target.advance(dimension);
   }
 
-  private int grown() {
-    return Math.toIntExact(Math.min(2L * data.length, (long) maxRows * dimension));
-  }
-
-  private static ProblemException malformed(String detail) {
-    return new ProblemException(ProblemCode.MALFORMED_JSON, detail);
-  }
-
-  private static String describe(@Nullable JsonToken token) {
-    if (token == null) {
-      return "the end of the body";
+  private void base64() {
+    // Three more, because the scanner leaves room for a character of four bytes.
+    byte[] text = new byte[PIECE + 3];
+    byte[] whole = new byte[PIECE];
+    byte[] bytes = new byte[PIECE / 4 * 3];
+    long length = 0;
+    int held = 0;
+    boolean padded = false;
+    json.beginString();
+    while (true) {
+      int count = json.stringBytes(text, held);
+      held += Math.max(0, count);
+      if (count >= 0 && held < PIECE) {
+        continue;
+      }
+      if (held == 0) {
+        break;
+      }
+      if (padded) {
+        throw json.malformed("\"embeddings_base64\" goes on behind its padding");
+      }
+      byte[] source = held == PIECE ? whole : new byte[held];
+      System.arraycopy(text, 0, source, 0, held);
+      int decoded;
+      try {
+        decoded = Base64.getDecoder().decode(source, bytes);
+      } catch (IllegalArgumentException e) {
+        throw json.malformed("\"embeddings_base64\" is not base64: " + e.getMessage());
+      }
+      padded = text[held - 1] == '=';
+      length += decoded;
+      int floats = decoded / Float.BYTES;
+      ElementType.F4.decode(ByteBuffer.wrap(bytes), floats, target.room(floats), target.filled());
+      target.advance(floats);
+      held = 0;
+      if (count < 0) {
+        break;
+      }
     }
-    return switch (token) {
-      case START_OBJECT, END_OBJECT -> "an object";
-      case START_ARRAY, END_ARRAY -> "an array";
-      case VALUE_STRING -> "a string";
-      case VALUE_TRUE, VALUE_FALSE -> "a boolean";
-      case VALUE_NULL -> "null";
-      case VALUE_NUMBER_INT, VALUE_NUMBER_FLOAT -> "a number";
-      default -> token.name();
-    };
+    if (length > 0) {
+      RawRows.count(length, ElementType.F4, target.dimension());
+    }
   }
 }

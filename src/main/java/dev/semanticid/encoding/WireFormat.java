@@ -13,19 +13,33 @@ enum WireFormat {
   OCTET_STREAM("application/octet-stream"),
   NPY("application/x-npy");
 
-  private final String mediaType;
+  private final String name;
 
-  WireFormat(String mediaType) {
-    this.mediaType = mediaType;
+  @SuppressWarnings("ImmutableEnumChecker") // it is, and says so
+  private final MediaType mediaType;
+
+  WireFormat(String name) {
+    this.name = name;
+    this.mediaType = MediaType.parseMediaType(name);
   }
 
-  MediaType mediaType() {
-    return MediaType.parseMediaType(mediaType);
+  /** The media type as headers write it. */
+  String mediaTypeName() {
+    return name;
+  }
+
+  private MediaType mediaType() {
+    return mediaType;
   }
 
   /** The format of a request's body. */
   static WireFormat ofContentType(@Nullable String contentType) {
     if (contentType != null) {
+      for (WireFormat format : values()) {
+        if (format.name.equals(contentType)) {
+          return format;
+        }
+      }
       try {
         MediaType type = MediaType.parseMediaType(contentType);
         for (WireFormat format : values()) {

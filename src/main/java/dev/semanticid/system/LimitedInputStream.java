@@ -1,32 +1,97 @@
 package dev.semanticid.system;
 
+import jakarta.servlet.http.HttpServletRequest;
+import java.io.BufferedInputStream;
 import java.io.FilterInputStream;
 import java.io.IOException;
 import java.io.InputStream;
+import java.net.SocketTimeoutException;
+import java.time.Duration;
+import java.util.Locale;
+import java.util.zip.GZIPInputStream;
+import java.util.zip.InflaterInputStream;
+import java.util.zip.ZipException;
+import org.jspecify.annotations.Nullable;
 
 /**
- * A request's body with a bound on its length. Where the connection ends before the announced
- * length has come, or more comes than is allowed, reading fails with a problem that says so.
+ * A request's body with bounds on its length and on the time it takes. Where the connection ends
+ * before the announced length has come, more comes than is allowed, or it comes too slowly, reading
+ * fails with a problem that says so. Compressed bodies are inflated, and the bound is on what comes
+ * out.
  */
 public final class LimitedInputStream extends FilterInputStream {
 
+  /** The content encodings that are read. */
+  public static final String ENCODINGS = "gzip, deflate";
+
+  private static final int INFLATER_BYTES = 32 << 10;
+
   private final long announced;
   private final long limit;
+  private final @Nullable Duration timeout;
+  private final long deadline;
   private long read;
 
-  /**
-   * @param in the body
-   * @param announced its announced length, or −1
-   * @param limit most bytes to accept
-   * @throws ProblemException if it is announced to be longer
-   */
-  public LimitedInputStream(InputStream in, long announced, long limit) {
+  private LimitedInputStream(
+      InputStream in, long announced, long limit, @Nullable Duration timeout) {
     super(in);
     this.announced = announced;
     this.limit = limit;
+    this.timeout = timeout;
+    this.deadline = timeout == null ? 0 : System.nanoTime() + timeout.toNanos();
     if (announced > limit) {
       throw tooLarge(announced + " bytes");
     }
+  }
+
+  /**
+   * Opens a request's body.
+   *
+   * @param limit most bytes to accept, after inflation
+   * @param timeout how long the body may take; null for any time
+   * @throws ProblemException if it is announced to be longer, or compressed in an unknown way
+   */
+  public static LimitedInputStream of(
+      HttpServletRequest request, long limit, @Nullable Duration timeout) throws IOException {
+    var plain =
+        new LimitedInputStream(
+            request.getInputStream(), request.getContentLengthLong(), limit, timeout);
+    String encoding = request.getHeader("Content-Encoding");
+    return switch (encoding == null ? "identity" : encoding.strip().toLowerCase(Locale.ROOT)) {
+      case "identity", "" -> plain;
+      case "gzip", "x-gzip" ->
+          new LimitedInputStream(
+              inflating("gzip", () -> new GZIPInputStream(plain, INFLATER_BYTES)), -1, limit, null);
+      case "deflate" ->
+          new LimitedInputStream(
+              new InflaterInputStream(new BufferedInputStream(plain, INFLATER_BYTES)),
+              -1,
+              limit,
+              null);
+      default ->
+          throw new ProblemException(
+              ProblemCode.UNSUPPORTED_CONTENT_ENCODING,
+              "Content-Encoding must be gzip, deflate or identity, got '%s'".formatted(encoding));
+    };
+  }
+
+  private interface Opening {
+    InputStream open() throws IOException;
+  }
+
+  private static InputStream inflating(String name, Opening opening) {
+    try {
+      return opening.open();
+    } catch (IOException e) {
+      throw new ProblemException(
+          ProblemCode.MALFORMED_BODY,
+          "the body is not %s, as its Content-Encoding says".formatted(name));
+    }
+  }
+
+  /** The announced length of what can be read here, or −1 if that is not known. */
+  public long announced() {
+    return announced;
   }
 
   private ProblemException tooLarge(String actual) {
@@ -52,6 +117,13 @@ public final class LimitedInputStream extends FilterInputStream {
     int count;
     try {
       count = in.read(target, offset, length);
+    } catch (SocketTimeoutException e) {
+      throw tooSlow();
+    } catch (ZipException e) {
+      throw new ProblemException(
+          ProblemCode.MALFORMED_BODY,
+          "the body is not what its Content-Encoding says, after %d inflated bytes: %s"
+              .formatted(read, e.getMessage()));
     } catch (IOException e) {
       throw new ProblemException(
           ProblemCode.MALFORMED_BODY,
@@ -65,8 +137,21 @@ public final class LimitedInputStream extends FilterInputStream {
       if (read > limit) {
         throw tooLarge("more");
       }
+      if (timeout != null && System.nanoTime() - deadline > 0 && read != announced) {
+        throw tooSlow();
+      }
     }
     return count;
+  }
+
+  private ProblemException tooSlow() {
+    return new ProblemException(
+        ProblemCode.REQUEST_TIMEOUT,
+        "the body did not come in time: %s bytes, %d of them came%s"
+            .formatted(
+                announced >= 0 ? Long.toString(announced) : "an unknown number of",
+                read,
+                timeout == null ? "" : ", it may take " + timeout));
   }
 
   @Override

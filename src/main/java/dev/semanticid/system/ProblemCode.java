@@ -64,6 +64,18 @@ public enum ProblemCode {
   NO_CODEBOOK(HttpStatus.SERVICE_UNAVAILABLE),
   /** A codebook that is there and cannot be served. */
   CODEBOOK_UNAVAILABLE(HttpStatus.SERVICE_UNAVAILABLE),
+  /** More rows wait to be encoded than may wait; the client may try again later. */
+  OVERLOADED(HttpStatus.TOO_MANY_REQUESTS),
+  /** The time that the client gave has passed before its rows were encoded. */
+  DEADLINE_EXCEEDED(HttpStatus.GATEWAY_TIMEOUT),
+  /** A body that did not come in the time it may take. */
+  REQUEST_TIMEOUT(HttpStatus.REQUEST_TIMEOUT),
+  /** A content encoding that is not read here. */
+  UNSUPPORTED_CONTENT_ENCODING(HttpStatus.UNSUPPORTED_MEDIA_TYPE),
+  /** Codes that cannot be decoded without norms, which neither the request nor the codebook has. */
+  NORMS_REQUIRED(HttpStatus.UNPROCESSABLE_CONTENT),
+  /** A code that the codebook does not have. */
+  INVALID_CODE(HttpStatus.UNPROCESSABLE_CONTENT),
   /** No room for an upload. */
   INSUFFICIENT_STORAGE(HttpStatus.INSUFFICIENT_STORAGE),
   /** The service stopped while the job was under way. */

@@ -9,6 +9,9 @@ import java.util.Map;
  */
 public final class ProblemException extends RuntimeException {
 
+  /** The property that holds seconds after which to try again; sent as {@code Retry-After} too. */
+  public static final String RETRY_AFTER = "retry_after_seconds";
+
   private static final long serialVersionUID = 1L;
 
   private final ProblemCode code;

@@ -34,8 +34,14 @@ class ProblemHandler extends ResponseEntityExceptionHandler {
     detail.setProperty("code", code.name());
     problem.properties().forEach(detail::setProperty);
     var headers = new HttpHeaders();
-    if (code == ProblemCode.QUEUE_FULL || code.status().value() == 503) {
+    Object retryAfter = problem.properties().get(ProblemException.RETRY_AFTER);
+    if (retryAfter != null) {
+      headers.set(HttpHeaders.RETRY_AFTER, retryAfter.toString());
+    } else if (code == ProblemCode.QUEUE_FULL || code.status().value() == 503) {
       headers.set(HttpHeaders.RETRY_AFTER, "5");
+    }
+    if (code == ProblemCode.UNSUPPORTED_CONTENT_ENCODING) {
+      headers.set(HttpHeaders.ACCEPT_ENCODING, LimitedInputStream.ENCODINGS);
     }
     return respond(detail, headers, code.status(), request);
   }

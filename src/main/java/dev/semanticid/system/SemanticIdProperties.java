@@ -1,6 +1,7 @@
 package dev.semanticid.system;
 
 import java.nio.file.Path;
+import java.time.Duration;
 import org.jspecify.annotations.Nullable;
 import org.springframework.boot.context.properties.ConfigurationProperties;
 import org.springframework.boot.context.properties.bind.DefaultValue;
@@ -62,15 +63,33 @@ public record SemanticIdProperties(
    * Settings of {@code /encode}.
    *
    * @param maxRows most rows of a request
-   * @param maxBodySize most bytes of a request's body
+   * @param maxBodySize most bytes of a request's body, after inflation
+   * @param maxQueuedRows most rows of all requests that are being read, wait, or are being encoded
+   * @param maxQueuedRequests most requests of that kind; below the number of request threads, so
+   *     that one is left to refuse the others
+   * @param bodyTimeout how long a body may take from its first byte to its last
    */
   public record Encoding(
-      @DefaultValue("16384") int maxRows, @DefaultValue("512MB") DataSize maxBodySize) {
+      @DefaultValue("16384") int maxRows,
+      @DefaultValue("512MB") DataSize maxBodySize,
+      @DefaultValue("32768") int maxQueuedRows,
+      @DefaultValue("128") int maxQueuedRequests,
+      @DefaultValue("30s") Duration bodyTimeout) {
     public Encoding {
       require(maxRows >= 1, "semantic-id.encoding.max-rows must be at least 1, got " + maxRows);
       require(
           maxBodySize.toBytes() > 0 && maxBodySize.toBytes() <= Integer.MAX_VALUE,
           "semantic-id.encoding.max-body-size must be positive and below 2GB, got " + maxBodySize);
+      require(
+          maxQueuedRows >= maxRows,
+          "semantic-id.encoding.max-queued-rows must be at least max-rows, %d, got %d"
+              .formatted(maxRows, maxQueuedRows));
+      require(
+          maxQueuedRequests >= 1,
+          "semantic-id.encoding.max-queued-requests must be at least 1, got " + maxQueuedRequests);
+      require(
+          bodyTimeout.isPositive(),
+          "semantic-id.encoding.body-timeout must be positive, got " + bodyTimeout);
     }
   }
 

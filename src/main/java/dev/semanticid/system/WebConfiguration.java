@@ -9,11 +9,11 @@ import tools.jackson.core.StreamReadFeature;
 import tools.jackson.databind.DeserializationFeature;
 import tools.jackson.databind.MapperFeature;
 
-/**
- * Parameters are those of the query alone: a body is never read as a form, whatever its type says.
- */
+/** JSON and HTTP as this service means them. */
 @Configuration(proxyBeanMethods = false)
 class WebConfiguration {
+
+  private static final int SOCKET_BUFFER_BYTES = 32 << 10;
 
   /** JSON means what it says: no strings for numbers, no fractions for integers, no name twice. */
   @Bean
@@ -25,10 +25,18 @@ class WebConfiguration {
             .disable(DeserializationFeature.ACCEPT_FLOAT_AS_INT);
   }
 
-  /** Parameters are those of the query alone: a body is never read as a form, whatever its type. */
+  /**
+   * Parameters are those of the query alone: a body is never read as a form, whatever its type. And
+   * bodies are large, so they are read from sockets by larger pieces than 8 KiB.
+   */
   @Bean
-  WebServerFactoryCustomizer<TomcatServletWebServerFactory> noForms() {
-    return factory ->
-        factory.addConnectorCustomizers(connector -> connector.setParseBodyMethods(""));
+  WebServerFactoryCustomizer<TomcatServletWebServerFactory> server() {
+    return factory -> {
+      factory.addEngineValves(new ConnectionValve());
+      factory.addConnectorCustomizers(connector -> {
+        connector.setParseBodyMethods("");
+        connector.setProperty("socket.appReadBufSize", Integer.toString(SOCKET_BUFFER_BYTES));
+      });
+    };
   }
 }

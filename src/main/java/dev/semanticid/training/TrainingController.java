@@ -295,8 +295,7 @@ class TrainingController {
     boolean npy = contentType(request).equals("application/x-npy");
     TrainingParameters parameters = TrainingParameters.ofQuery(request.getParameterMap(), json);
     service.requireIdle(parameters.codebook());
-    long announced = request.getContentLengthLong();
-    var body = new LimitedInputStream(request.getInputStream(), announced, maxUploadBytes);
+    var body = LimitedInputStream.of(request, maxUploadBytes, null);
     UploadSpool.ShapeCheck fits = (rows, dimension) -> parameters.request(rows, dimension);
     TrainingSource source;
     if (npy) {
@@ -318,7 +317,7 @@ class TrainingController {
             ProblemCode.INVALID_PARAMETER, "embedding_dim must be at least 1, got " + dimension);
       }
       ElementType type = RawRows.elementType(parameters.string("dtype").orElse("f4"));
-      source = spool.raw(body, type, dimension, announced, fits);
+      source = spool.raw(body, type, dimension, fits);
     }
     return submit(parameters, source, request);
   }
@@ -326,9 +325,7 @@ class TrainingController {
   private ResponseEntity<TrainingJob> trainFromSource(HttpServletRequest request)
       throws IOException {
     QueryParameters.requireKnown(request, Set.of());
-    var body =
-        new LimitedInputStream(
-            request.getInputStream(), request.getContentLengthLong(), MAX_JSON_BYTES);
+    var body = LimitedInputStream.of(request, MAX_JSON_BYTES, null);
     JsonNode tree;
     try {
       tree = json.readTree(body.readAllBytes());

@@ -76,17 +76,12 @@ class UploadSpool {
     });
   }
 
-  /**
-   * Spools raw little-endian rows.
-   *
-   * @param announced announced length of the body, or −1
-   */
-  TrainingSource raw(
-      LimitedInputStream body, ElementType type, int dimension, long announced, ShapeCheck shape)
+  /** Spools raw little-endian rows. */
+  TrainingSource raw(LimitedInputStream body, ElementType type, int dimension, ShapeCheck shape)
       throws IOException {
     return spool(out -> {
-      if (announced >= 0) {
-        checkLength(announced, type, dimension, shape);
+      if (body.announced() >= 0) {
+        checkLength(body.announced(), type, dimension, shape);
       }
       long copied = copy(body, out, Long.MAX_VALUE, new RowCheck(type, dimension));
       checkLength(copied, type, dimension, shape);

@@ -128,16 +128,34 @@ public final class ResidualQuantizer implements AutoCloseable {
         (n + block - 1) / block,
         index -> {
           int begin = index * block;
-          int count = Math.min(block, n - begin);
-          EncodingPlan.Worker worker = idle.poll();
-          if (worker == null) {
-            worker = plan.newWorker();
-          }
-          rescoredDecisions.add(
-              worker.encode(batch.data(), begin * d, count, codes, begin * levels));
-          idle.add(worker);
+          encodeBlock(batch.data(), begin, Math.min(block, n - begin), codes, begin);
         });
-    encodedRows.add(n);
+  }
+
+  /** Most rows that {@link #encodeBlock} takes, and as many as suit it best. */
+  public int blockRows() {
+    return plan.blockRows();
+  }
+
+  /**
+   * Encodes some rows on the calling thread alone.
+   *
+   * @param vectors rows of d finite components, row-major
+   * @param row the first one to encode
+   * @param count how many, at most {@link #blockRows()}
+   * @param codes receives count × L codes, row-major
+   * @param codesRow which row of codes comes first
+   */
+  public void encodeBlock(float[] vectors, int row, int count, int[] codes, int codesRow) {
+    EncodingPlan.Worker worker = idle.poll();
+    if (worker == null) {
+      worker = plan.newWorker();
+    }
+    rescoredDecisions.add(
+        worker.encode(
+            vectors, row * codebook.dimension(), count, codes, codesRow * codebook.levels()));
+    encodedRows.add(count);
+    idle.add(worker);
   }
 
   /**

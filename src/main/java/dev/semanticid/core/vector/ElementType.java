@@ -1,7 +1,10 @@
 package dev.semanticid.core.vector;
 
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
+import java.nio.ShortBuffer;
 import java.util.Locale;
 import java.util.Optional;
 
@@ -18,6 +21,8 @@ public enum ElementType {
   F4(4),
   /** IEEE 754 binary64, rounded to nearest; magnitudes beyond float32 become infinite. */
   F8(8);
+
+  private static final int PIECE = 2048;
 
   private final int bytes;
 
@@ -56,16 +61,7 @@ public enum ElementType {
     ByteBuffer view = source.slice(source.position(), count * bytes).order(ByteOrder.LITTLE_ENDIAN);
     switch (this) {
       case F4 -> view.asFloatBuffer().get(target, offset, count);
-      case F2 -> {
-        for (int i = 0; i < count; i++) {
-          target[offset + i] = Float.float16ToFloat(view.getShort(2 * i));
-        }
-      }
-      case BF16 -> {
-        for (int i = 0; i < count; i++) {
-          target[offset + i] = Float.intBitsToFloat(view.getShort(2 * i) << 16);
-        }
-      }
+      case F2, BF16 -> widen(view.asShortBuffer(), target, offset);
       case F8 -> {
         for (int i = 0; i < count; i++) {
           target[offset + i] = (float) view.getDouble(8 * i);
@@ -73,5 +69,38 @@ public enum ElementType {
       }
     }
     source.position(source.position() + count * bytes);
+  }
+
+  /** By pieces in arrays of their own, because only loops over plain arrays are vectorised. */
+  private void widen(ShortBuffer source, float[] target, int offset) {
+    short[] halves = new short[Math.min(PIECE, source.remaining())];
+    int[] bits = new int[this == BF16 ? halves.length : 0];
+    int at = offset;
+    while (source.hasRemaining()) {
+      int count = Math.min(halves.length, source.remaining());
+      source.get(halves, 0, count);
+      if (this == F2) {
+        widenHalves(halves, count, target, at);
+      } else {
+        for (int i = 0; i < count; i++) {
+          bits[i] = halves[i] << 16;
+        }
+        MemorySegment.copy(
+            MemorySegment.ofArray(bits),
+            ValueLayout.JAVA_INT,
+            0,
+            MemorySegment.ofArray(target),
+            ValueLayout.JAVA_INT_UNALIGNED,
+            4L * at,
+            count);
+      }
+      at += count;
+    }
+  }
+
+  private static void widenHalves(short[] halves, int count, float[] target, int at) {
+    for (int i = 0; i < count; i++) {
+      target[at + i] = Float.float16ToFloat(halves[i]);
+    }
   }
 }

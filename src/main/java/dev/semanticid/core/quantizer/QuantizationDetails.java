@@ -1,0 +1,68 @@
+package dev.semanticid.core.quantizer;
+
+import dev.semanticid.core.clustering.Centroids;
+import dev.semanticid.core.clustering.ExactDistance;
+import dev.semanticid.core.compute.WorkerPool;
+import dev.semanticid.core.vector.VectorBatch;
+
+/**
+ * What the contract's float64 loop sees along the codes of a batch, rounded to float32; the same
+ * whatever plan found the codes.
+ *
+ * @param distances n × L: ‖u − C_l[k_l]‖²
+ * @param margins n × L: what ‖u − C_l[k]‖² of the runner-up is more; infinite on a level of one
+ *     centroid. Empty if not asked for, because it takes a pass over all centroids
+ * @param norms n × L: ‖r_l‖, which {@link Reconstruction} needs for the true one; 0 where the
+ *     residual is exhausted
+ */
+public record QuantizationDetails(float[] distances, float[] margins, float[] norms) {
+
+  private static final int BLOCK = 16;
+
+  /**
+   * Follows the loop along codes.
+   *
+   * @param codes n × L codes of the batch
+   * @param withMargins whether margins are wanted
+   */
+  public static QuantizationDetails of(
+      Codebook codebook, VectorBatch batch, int[] codes, boolean withMargins, WorkerPool pool) {
+    int n = batch.rows();
+    int levels = codebook.levels();
+    var details =
+        new QuantizationDetails(
+            new float[n * levels], new float[withMargins ? n * levels : 0], new float[n * levels]);
+    pool.forEach(
+        (n + BLOCK - 1) / BLOCK,
+        block ->
+            details.fill(codebook, batch, codes, block * BLOCK, Math.min(n, (block + 1) * BLOCK)));
+    return details;
+  }
+
+  private void fill(Codebook codebook, VectorBatch batch, int[] codes, int begin, int end) {
+    int d = codebook.dimension();
+    int levels = codebook.levels();
+    var loop = new ResidualLoop(d, codebook.settings());
+    loop.begin(batch.data(), begin * d, end - begin);
+    for (int l = 0; l < levels; l++) {
+      Centroids level = codebook.centroids(l);
+      loop.enter(l);
+      for (int row = 0; row < end - begin; row++) {
+        int at = (begin + row) * levels + l;
+        double nearest =
+            ExactDistance.halfSquared(loop.residuals(), row * d, level.data(), codes[at] * d, d);
+        norms[at] = (float) loop.norms()[row];
+        distances[at] = (float) (2 * nearest);
+        if (margins.length > 0) {
+          double second =
+              ExactDistance.halfSquaredOfNearestBut(
+                  codes[at], loop.residuals(), row * d, level.data(), d, level.width());
+          margins[at] = (float) (2 * (second - nearest));
+        }
+      }
+      if (l + 1 < levels) {
+        loop.leave(level.data(), codes, begin * levels + l, levels);
+      }
+    }
+  }
+}

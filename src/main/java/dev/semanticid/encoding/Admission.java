@@ -1,0 +1,141 @@
+package dev.semanticid.encoding;
+
+import dev.semanticid.system.ProblemCode;
+import dev.semanticid.system.ProblemException;
+import dev.semanticid.system.SemanticIdProperties;
+import java.util.function.DoubleSupplier;
+
+/**
+ * Lets requests in by rows, before their bodies are read: those that are read, wait or are encoded
+ * hold memory and time in proportion to their rows, and all together have a bound. What does not
+ * fit is told when to come again.
+ */
+final class Admission {
+
+  private final SemanticIdProperties.Encoding limits;
+
+  /** Rows per second that are encoded at present, or 0. */
+  private final DoubleSupplier rate;
+
+  private int rows;
+  private int requests;
+  private long refused;
+
+  Admission(SemanticIdProperties.Encoding limits, DoubleSupplier rate) {
+    this.limits = limits;
+    this.rate = rate;
+  }
+
+  /**
+   * Lets a request in, or refuses it.
+   *
+   * @param expectedRows as many rows as its announced length suggests, or 1 if it announces none
+   * @throws ProblemException {@code PAYLOAD_TOO_LARGE} if it can never fit, {@code OVERLOADED} if
+   *     it does not fit now
+   */
+  Permit admit(long expectedRows) {
+    requireAllowed(expectedRows);
+    int expected = (int) Math.max(1, expectedRows);
+    synchronized (this) {
+      if (requests < limits.maxQueuedRequests() && rows + expected <= limits.maxQueuedRows()) {
+        requests++;
+        rows += expected;
+        return new Permit(expected);
+      }
+    }
+    throw overloaded();
+  }
+
+  /** Refuses more rows than one request may have. */
+  void requireAllowed(long requestRows) {
+    if (requestRows > limits.maxRows()) {
+      throw new ProblemException(
+              ProblemCode.PAYLOAD_TOO_LARGE,
+              "a request may have %d rows, this one has %d or more"
+                  .formatted(limits.maxRows(), requestRows))
+          .with("limit", limits.maxRows());
+    }
+  }
+
+  private synchronized boolean tryTake(int more) {
+    if (rows + more > limits.maxQueuedRows()) {
+      return false;
+    }
+    rows += more;
+    return true;
+  }
+
+  private synchronized void give(int returnedRows, int returnedRequests) {
+    rows -= returnedRows;
+    requests -= returnedRequests;
+  }
+
+  private synchronized ProblemException overloaded() {
+    refused++;
+    double perSecond = rate.getAsDouble();
+    long seconds = perSecond > 0 ? Math.clamp((long) Math.ceil(rows / perSecond), 1, 60) : 1;
+    return new ProblemException(
+            ProblemCode.OVERLOADED,
+            "%d requests with %d rows are under way, %d and %d may be; try again in %d s"
+                .formatted(
+                    requests, rows, limits.maxQueuedRequests(), limits.maxQueuedRows(), seconds))
+        .with(ProblemException.RETRY_AFTER, seconds);
+  }
+
+  /** Rows of all requests inside. */
+  synchronized int rows() {
+    return rows;
+  }
+
+  /** Requests inside. */
+  synchronized int requests() {
+    return requests;
+  }
+
+  /** Requests refused so far because there was no room. */
+  synchronized long refused() {
+    return refused;
+  }
+
+  /** A request's place, held until its codes are known; one thread's at a time. */
+  final class Permit implements AutoCloseable {
+
+    private int held;
+    private boolean closed;
+
+    private Permit(int held) {
+      this.held = held;
+    }
+
+    /**
+     * Makes it hold at least so many rows.
+     *
+     * @throws ProblemException {@code PAYLOAD_TOO_LARGE} if one request may not have as many,
+     *     {@code OVERLOADED} if there is no room now
+     */
+    void ensure(long needed) {
+      requireAllowed(needed);
+      if (needed > held) {
+        if (!tryTake((int) needed - held)) {
+          throw overloaded();
+        }
+        held = (int) needed;
+      }
+    }
+
+    /** Gives back what the request turned out not to need. */
+    void settle(int actual) {
+      ensure(actual);
+      give(held - actual, 0);
+      held = actual;
+    }
+
+    @Override
+    public void close() {
+      if (!closed) {
+        closed = true;
+        give(held, 1);
+      }
+    }
+  }
+}

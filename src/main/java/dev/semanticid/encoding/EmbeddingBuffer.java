@@ -1,0 +1,101 @@
+package dev.semanticid.encoding;
+
+import dev.semanticid.core.vector.VectorBatch;
+import dev.semanticid.system.ProblemCode;
+import dev.semanticid.system.ProblemException;
+
+/**
+ * The embeddings of one request while they are read: grows in an array of the pool's, within what
+ * the request's permit allows.
+ */
+final class EmbeddingBuffer implements AutoCloseable {
+
+  private final FloatArrays arrays;
+  private final Admission.Permit permit;
+  private final int dimension;
+  private float[] data;
+  private int filled;
+
+  /**
+   * @param expectedRows rows to begin with
+   */
+  EmbeddingBuffer(FloatArrays arrays, Admission.Permit permit, int dimension, long expectedRows) {
+    this.arrays = arrays;
+    this.permit = permit;
+    this.dimension = dimension;
+    permit.ensure(expectedRows);
+    this.data = arrays.take(floats(Math.max(1, expectedRows)));
+  }
+
+  /** Components d of a row. */
+  int dimension() {
+    return dimension;
+  }
+
+  /** Refuses more rows than one request may have. */
+  void requireAllowed(long rows) {
+    permit.ensure(rows);
+  }
+
+  /** Whole rows so far. */
+  int rows() {
+    return filled / dimension;
+  }
+
+  /** Components so far. */
+  int filled() {
+    return filled;
+  }
+
+  /**
+   * Makes room for more components after {@link #filled()}.
+   *
+   * @return the array to write them to
+   * @throws ProblemException if the request may not have as many rows
+   */
+  float[] room(long more) {
+    long needed = filled + more;
+    permit.ensure((needed + dimension - 1) / dimension);
+    if (needed > data.length) {
+      float[] larger = arrays.take(Math.max(floats(2L * rows()), Math.toIntExact(needed)));
+      System.arraycopy(data, 0, larger, 0, filled);
+      arrays.give(data);
+      data = larger;
+    }
+    return data;
+  }
+
+  /** Counts components that were written to the room. */
+  void advance(int count) {
+    filled += count;
+  }
+
+  private int floats(long rows) {
+    return (int) Math.min(rows * dimension, Integer.MAX_VALUE - 8);
+  }
+
+  /**
+   * All that was read, which is whole rows, all finite; the permit is settled.
+   *
+   * @throws ProblemException if a component is not finite
+   */
+  VectorBatch finish() {
+    var batch = new VectorBatch(data, filled / dimension, dimension);
+    int row = batch.firstNonFiniteRow();
+    if (row >= 0) {
+      throw new ProblemException(
+              ProblemCode.NON_FINITE_VALUE,
+              "row %d holds NaN or a value outside float32".formatted(row))
+          .with("row", row);
+    }
+    permit.settle(batch.rows());
+    return batch;
+  }
+
+  @Override
+  public void close() {
+    arrays.give(data);
+    data = new float[0];
+    filled = 0;
+  }
+}

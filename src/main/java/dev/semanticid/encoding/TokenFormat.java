@@ -1,0 +1,93 @@
+package dev.semanticid.encoding;
+
+import dev.semanticid.core.quantizer.Codebook;
+import dev.semanticid.system.ProblemCode;
+import dev.semanticid.system.ProblemException;
+import java.util.Arrays;
+import java.util.Locale;
+import java.util.stream.Collectors;
+import tools.jackson.core.JsonGenerator;
+
+/** How recommenders write a semantic ID; {@code tokens} of an answer are in one of these. */
+enum TokenFormat {
+  /** {@code [12,250,3]}. */
+  CODES,
+  /** {@code [12,506,515]}: each code plus the widths of the levels above, for embedding tables. */
+  OFFSET,
+  /** {@code <a_12><b_250><c_3>}, as LC-Rec, LETTER and MiniOneRec read it. */
+  LETTERS,
+  /** {@code <|sid_begin|><s_a_12><s_b_250><s_c_3><|sid_end|>}, as OpenOneRec reads it. */
+  OPENONEREC,
+  /** {@code C12C506C515}, as FORGE reads it. */
+  FORGE,
+  /** {@code 12-250-3}, for addresses and logs. */
+  DASH;
+
+  private static final int LETTERS_IN_ALPHABET = 26;
+
+  /** The format of a name. */
+  static TokenFormat ofName(String name) {
+    for (TokenFormat format : values()) {
+      if (format.wireName().equals(name)) {
+        return format;
+      }
+    }
+    throw new ProblemException(
+        ProblemCode.INVALID_PARAMETER,
+        "format must be one of %s, got '%s'"
+            .formatted(
+                Arrays.stream(values())
+                    .map(TokenFormat::wireName)
+                    .collect(Collectors.joining(", ")),
+                name));
+  }
+
+  private String wireName() {
+    return name().toLowerCase(Locale.ROOT);
+  }
+
+  /** Refuses a codebook whose levels this format has no names for. */
+  void requireFit(Codebook codebook) {
+    if ((this == LETTERS || this == OPENONEREC) && codebook.levels() > LETTERS_IN_ALPHABET) {
+      throw new ProblemException(
+          ProblemCode.INVALID_PARAMETER,
+          "format %s has letters for %d levels, the codebook has %d"
+              .formatted(wireName(), LETTERS_IN_ALPHABET, codebook.levels()));
+    }
+  }
+
+  /**
+   * Writes one semantic ID.
+   *
+   * @param codes L codes from {@code begin} on
+   * @param offsets Σ_{j<l} K_j per level
+   */
+  void write(JsonGenerator json, int[] codes, int begin, int[] offsets) {
+    switch (this) {
+      case CODES -> json.writeArray(codes, begin, offsets.length);
+      case OFFSET -> {
+        json.writeStartArray();
+        for (int l = 0; l < offsets.length; l++) {
+          json.writeNumber(codes[begin + l] + offsets[l]);
+        }
+        json.writeEndArray();
+      }
+      default -> json.writeString(text(codes, begin, offsets));
+    }
+  }
+
+  private String text(int[] codes, int begin, int[] offsets) {
+    var text = new StringBuilder(this == OPENONEREC ? "<|sid_begin|>" : "");
+    for (int l = 0; l < offsets.length; l++) {
+      int code = codes[begin + l];
+      char letter = (char) ('a' + l);
+      switch (this) {
+        case LETTERS -> text.append('<').append(letter).append('_').append(code).append('>');
+        case OPENONEREC -> text.append("<s_").append(letter).append('_').append(code).append('>');
+        case FORGE -> text.append('C').append(code + offsets[l]);
+        default -> text.append(l == 0 ? "" : "-").append(code);
+      }
+    }
+    return text.append(this == OPENONEREC ? "<|sid_end|>" : "").toString();
+  }
+}
