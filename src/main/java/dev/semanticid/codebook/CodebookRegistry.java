@@ -322,6 +322,11 @@ public class CodebookRegistry implements DisposableBean {
     return residents;
   }
 
+  /** The numbers of a codebook's versions, resident or not. */
+  public List<Integer> versions(String name) {
+    return store.versions(name).stream().map(CodebookVersion::version).toList();
+  }
+
   /** Codebooks whose active version cannot be served, with the reason. */
   Map<String, String> failures() {
     return new TreeMap<>(failures);

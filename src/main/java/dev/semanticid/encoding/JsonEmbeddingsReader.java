@@ -105,7 +105,7 @@ final class JsonEmbeddingsReader {
   }
 
   /** Reads an array of rows, or one row. */
-  static void rows(JsonScanner json, EmbeddingBuffer target) {
+  private static void rows(JsonScanner json, EmbeddingBuffer target) {
     json.beginArray();
     if (json.peek() != '[' && json.peek() != ']') {
       row(json, target);
@@ -123,7 +123,7 @@ final class JsonEmbeddingsReader {
   }
 
   /** Reads the rest of a row whose array has been entered. */
-  private static void row(JsonScanner json, EmbeddingBuffer target) {
+  static void row(JsonScanner json, EmbeddingBuffer target) {
     int dimension = target.dimension();
     int row = target.rows();
     int count = json.numbers(target.room(dimension), target.filled(), dimension);

@@ -4,6 +4,7 @@ import io.swagger.v3.oas.annotations.Hidden;
 import jakarta.servlet.RequestDispatcher;
 import jakarta.servlet.http.HttpServletRequest;
 import org.springframework.boot.webmvc.error.ErrorController;
+import org.springframework.http.HttpHeaders;
 import org.springframework.http.HttpStatusCode;
 import org.springframework.http.MediaType;
 import org.springframework.http.ProblemDetail;
@@ -23,7 +24,7 @@ class ProblemErrorController implements ErrorController {
   static final String PROBLEM = ProblemErrorController.class.getName() + ".PROBLEM";
 
   @RequestMapping("/error")
-  ResponseEntity<ProblemDetail> error(HttpServletRequest request) {
+  ResponseEntity<Object> error(HttpServletRequest request) {
     ProblemDetail detail;
     if (request.getAttribute(PROBLEM) instanceof ProblemDetail found) {
       detail = found;
@@ -31,6 +32,10 @@ class ProblemErrorController implements ErrorController {
       Object status = request.getAttribute(RequestDispatcher.ERROR_STATUS_CODE);
       detail = ProblemDetail.forStatus(status instanceof Integer code ? code : 404);
       detail.setProperty("code", ProblemHandler.code(detail.getStatus()).name());
+    }
+    Object path = request.getAttribute(RequestDispatcher.ERROR_REQUEST_URI);
+    if (path instanceof String uri && InferenceError.isFor(uri)) {
+      return InferenceError.of(detail, new HttpHeaders());
     }
     return ResponseEntity.status(HttpStatusCode.valueOf(detail.getStatus()))
         .contentType(MediaType.APPLICATION_PROBLEM_JSON)

@@ -14,6 +14,7 @@ import org.springframework.http.converter.HttpMessageNotReadableException;
 import org.springframework.web.bind.annotation.ExceptionHandler;
 import org.springframework.web.bind.annotation.RestControllerAdvice;
 import org.springframework.web.context.request.RequestAttributes;
+import org.springframework.web.context.request.ServletWebRequest;
 import org.springframework.web.context.request.WebRequest;
 import org.springframework.web.servlet.mvc.method.annotation.ResponseEntityExceptionHandler;
 import tools.jackson.core.JacksonException;
@@ -115,10 +116,19 @@ class ProblemHandler extends ResponseEntityExceptionHandler {
     };
   }
 
-  /** Whatever the client accepts: a problem is always sent as problem+json. */
+  /** Whatever the client accepts: a problem is always sent as problem+json, or as /v2 wants it. */
   private static ResponseEntity<Object> respond(
       ProblemDetail detail, HttpHeaders headers, HttpStatusCode status, WebRequest request) {
     request.setAttribute(ProblemErrorController.PROBLEM, detail, RequestAttributes.SCOPE_REQUEST);
+    String path =
+        request instanceof ServletWebRequest servlet ? servlet.getRequest().getRequestURI() : "";
+    return InferenceError.isFor(path)
+        ? InferenceError.of(detail, headers)
+        : problem(detail, headers, status);
+  }
+
+  private static ResponseEntity<Object> problem(
+      ProblemDetail detail, HttpHeaders headers, HttpStatusCode status) {
     var all = new HttpHeaders();
     all.putAll(headers);
     all.setContentType(MediaType.APPLICATION_PROBLEM_JSON);
