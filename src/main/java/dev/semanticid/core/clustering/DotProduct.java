@@ -9,32 +9,48 @@ import java.util.Arrays;
 public final class DotProduct {
 
   /** Partial sums; a loop over them has no dependency between iterations, so it vectorises. */
-  private static final int LANES = 64;
+  private static final int LANES = 256;
+
+  /** The same for what is left, and for short vectors. */
+  private static final int FEW_LANES = 64;
+
+  /** Below this, adding up many lanes at the end costs more than they save. */
+  private static final int LONG = 1024;
 
   private final double[] lanes = new double[LANES];
 
   /** The dot product of {@code d} components each, from {@code xBegin} and {@code cBegin} on. */
   public double of(float[] x, int xBegin, float[] c, int cBegin, int d) {
     double[] sums = lanes;
-    Arrays.fill(sums, 0);
-    int whole = d - d % LANES;
-    for (int i = 0; i < whole; i += LANES) {
+    int used = d < LONG ? FEW_LANES : LANES;
+    Arrays.fill(sums, 0, used, 0);
+    int i = 0;
+    for (; used == LANES && i + LANES <= d; i += LANES) {
       accumulate(sums, x, xBegin + i, c, cBegin + i);
     }
-    double a = 0;
-    double b = 0;
-    for (int i = 0; i < LANES; i += 2) {
-      a += sums[i];
-      b += sums[i + 1];
+    for (; i + FEW_LANES <= d; i += FEW_LANES) {
+      accumulateFew(sums, x, xBegin + i, c, cBegin + i);
     }
-    for (int i = whole; i < d; i++) {
-      a += (double) x[xBegin + i] * c[cBegin + i];
+    double even = 0;
+    double odd = 0;
+    for (int lane = 0; lane < used; lane += 2) {
+      even += sums[lane];
+      odd += sums[lane + 1];
     }
-    return a + b;
+    for (; i < d; i++) {
+      even += (double) x[xBegin + i] * c[cBegin + i];
+    }
+    return even + odd;
   }
 
   private static void accumulate(double[] sums, float[] x, int xBegin, float[] c, int cBegin) {
     for (int i = 0; i < LANES; i++) {
+      sums[i] += (double) x[xBegin + i] * c[cBegin + i];
+    }
+  }
+
+  private static void accumulateFew(double[] sums, float[] x, int xBegin, float[] c, int cBegin) {
+    for (int i = 0; i < FEW_LANES; i++) {
       sums[i] += (double) x[xBegin + i] * c[cBegin + i];
     }
   }
