@@ -15,6 +15,7 @@ final class EmbeddingBuffer implements AutoCloseable {
   private final int dimension;
   private float[] data;
   private int filled;
+  private int nonFiniteRow = -1;
 
   /**
    * @param expectedRows rows to begin with
@@ -65,8 +66,15 @@ final class EmbeddingBuffer implements AutoCloseable {
     return data;
   }
 
-  /** Counts components that were written to the room. */
+  /** Counts components that were written to the room, and checks them while they are in cache. */
   void advance(int count) {
+    if (nonFiniteRow < 0 && VectorBatch.firstNonFiniteRow(data, filled, 1, count) == 0) {
+      int at = filled;
+      while (Float.isFinite(data[at])) {
+        at++;
+      }
+      nonFiniteRow = at / dimension;
+    }
     filled += count;
   }
 
@@ -80,14 +88,13 @@ final class EmbeddingBuffer implements AutoCloseable {
    * @throws ProblemException if a component is not finite
    */
   VectorBatch finish() {
-    var batch = new VectorBatch(data, filled / dimension, dimension);
-    int row = batch.firstNonFiniteRow();
-    if (row >= 0) {
+    if (nonFiniteRow >= 0) {
       throw new ProblemException(
               ProblemCode.NON_FINITE_VALUE,
-              "row %d holds NaN or a value outside float32".formatted(row))
-          .with("row", row);
+              "row %d holds NaN or a value outside float32".formatted(nonFiniteRow))
+          .with("row", nonFiniteRow);
     }
+    var batch = new VectorBatch(data, filled / dimension, dimension);
     permit.settle(batch.rows());
     return batch;
   }
