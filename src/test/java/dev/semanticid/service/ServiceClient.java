@@ -66,6 +66,17 @@ final class ServiceClient implements AutoCloseable {
     return send("GET", path, new byte[0], headers);
   }
 
+  /** The sum of a Prometheus metric over all its labels. */
+  double metric(String name) {
+    return get("/actuator/prometheus")
+        .expect(200)
+        .text()
+        .lines()
+        .filter(line -> line.startsWith(name + " ") || line.startsWith(name + "{"))
+        .mapToDouble(line -> Double.parseDouble(line.substring(line.lastIndexOf(' ') + 1)))
+        .sum();
+  }
+
   Answer delete(String path) {
     return send("DELETE", path, new byte[0]);
   }

@@ -129,6 +129,19 @@ final class ServiceProcess implements AutoCloseable {
     return client;
   }
 
+  /** Memory of the process that is in no file, in bytes. */
+  long residentBytes() {
+    try (var lines = Files.lines(Path.of("/proc/%d/status".formatted(process.pid())))) {
+      return lines
+          .filter(line -> line.startsWith("RssAnon:"))
+          .mapToLong(line -> 1024 * Long.parseLong(line.replaceAll("[^0-9]", "")))
+          .findFirst()
+          .orElseThrow();
+    } catch (IOException e) {
+      throw new UncheckedIOException(e);
+    }
+  }
+
   /** What it has logged so far. */
   String log() {
     try {
