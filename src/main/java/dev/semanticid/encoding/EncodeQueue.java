@@ -16,10 +16,11 @@ import org.jspecify.annotations.Nullable;
  * Encodes the rows of concurrent requests in common blocks. Batching is natural: what queued up
  * while the last block was encoded becomes the next one; nothing ever waits for company.
  *
- * <p>As many threads encode as there are cores, each a block at a time. A block takes from every
- * waiting request of the same codebook version its fair share first, and fills up in the order of
- * arrival; so a request of one row waits for the blocks under way, not for the large request before
- * it. A request's rows keep their order, in one block or in many. A small request that finds nobody
+ * <p>As many threads encode as there are cores, each a block at a time. A block takes the small
+ * requests of one codebook version first, then others in the order of arrival, but none of them for
+ * more than half of it while more wait; what is left of a request goes to the end of the queue. So
+ * a request of one row waits for the blocks under way, not for the large request before it. A
+ * request's rows keep their order, in one block or in many. A small request that finds nobody
  * waiting and a core free is encoded by its own thread, without being handed over.
  *
  * <p>A request whose deadline has passed, or whose client has gone, leaves the queue with what of
@@ -38,6 +39,9 @@ final class EncodeQueue implements AutoCloseable {
    * gains by more.
    */
   private static final int MOST_ROWS = 512;
+
+  /** Requests of so few rows go before larger ones, for half a block at most. */
+  private static final int SMALL = 16;
 
   /** Fewer rows than this are not worth sharing with another core. */
   private static final int FEWEST_ROWS = 16;
@@ -236,27 +240,29 @@ final class EncodeQueue implements AutoCloseable {
   private void fill(Block block) {
     ResidualQuantizer quantizer = queue.getFirst().quantizer;
     long rows = 0;
-    int requests = 0;
     for (Waiting waiting : queue) {
-      if (waiting.quantizer == quantizer) {
-        rows += waiting.rows - waiting.begun;
-        requests++;
-      }
+      rows += waiting.quantizer == quantizer ? waiting.rows - waiting.begun : 0;
     }
     // What the other free cores can take at the same time is left to them.
     int free = cores - busy + 1;
     long share = Math.max(FEWEST_ROWS, (rows + free - 1) / free);
     int room = (int) Math.min(Math.min(MOST_ROWS, quantizer.blockRows()), share);
-    int fair = Math.max(1, room / requests);
+    int half = (room + 1) / 2;
     block.begin(quantizer);
     for (Waiting waiting : queue) {
-      if (room > 0 && waiting.quantizer == quantizer) {
-        room -= block.add(waiting, Math.min(fair, room));
+      int left = waiting.rows - waiting.begun;
+      if (waiting.quantizer == quantizer && left <= SMALL && block.rows + left <= half) {
+        block.add(waiting, left);
       }
     }
     for (Waiting waiting : queue) {
-      if (room > 0 && waiting.quantizer == quantizer) {
-        room -= block.add(waiting, room);
+      if (waiting.quantizer == quantizer) {
+        block.add(waiting, Math.min(half, room - block.rows));
+      }
+    }
+    for (Waiting waiting : queue) {
+      if (waiting.quantizer == quantizer) {
+        block.add(waiting, room - block.rows);
       }
     }
     // Who has been served goes behind those of other codebooks that have not.
@@ -376,15 +382,14 @@ final class EncodeQueue implements AutoCloseable {
       quantizer = by;
     }
 
-    /** Takes up to {@code most} rows; returns how many. */
-    int add(Waiting waiting, int most) {
+    /** Takes up to {@code most} rows. */
+    void add(Waiting waiting, int most) {
       int count = Math.min(most, waiting.rows - waiting.begun);
       if (count > 0) {
         slices.add(new Slice(waiting, waiting.begun, count));
         waiting.begun += count;
         rows += count;
       }
-      return count;
     }
 
     void encode() {

@@ -116,48 +116,4 @@ public final class ExactDistance {
     }
     return best;
   }
-
-  /**
-   * The smallest ½‖u − c‖² of all centroids but one; infinite if there is no other.
-   *
-   * @param u one vector, d components from {@code uBegin} on
-   * @param centroids width × d, row-major
-   * @param except the centroid left out
-   */
-  public static double halfSquaredOfNearestBut(
-      int except, double[] u, int uBegin, float[] centroids, int d, int width) {
-    double nearest = Double.POSITIVE_INFINITY;
-    int k = 0;
-    for (; k + 4 <= width; k += 4) {
-      int a = k * d;
-      int b = a + d;
-      int c = b + d;
-      int e = c + d;
-      double sa = 0;
-      double sb = 0;
-      double sc = 0;
-      double se = 0;
-      for (int i = 0; i < d; i++) {
-        double ui = u[uBegin + i];
-        double da = ui - centroids[a + i];
-        double db = ui - centroids[b + i];
-        double dc = ui - centroids[c + i];
-        double de = ui - centroids[e + i];
-        sa += da * da;
-        sb += db * db;
-        sc += dc * dc;
-        se += de * de;
-      }
-      nearest = k == except ? nearest : Math.min(nearest, 0.5 * sa);
-      nearest = k + 1 == except ? nearest : Math.min(nearest, 0.5 * sb);
-      nearest = k + 2 == except ? nearest : Math.min(nearest, 0.5 * sc);
-      nearest = k + 3 == except ? nearest : Math.min(nearest, 0.5 * se);
-    }
-    for (; k < width; k++) {
-      if (k != except) {
-        nearest = Math.min(nearest, halfSquared(u, uBegin, centroids, k * d, d));
-      }
-    }
-    return nearest;
-  }
 }

@@ -46,6 +46,7 @@ public record QuantizationDetails(float[] distances, float[] margins, float[] no
     loop.begin(batch.data(), begin * d, end - begin);
     for (int l = 0; l < levels; l++) {
       Centroids level = codebook.centroids(l);
+      int[] others = new int[level.width()];
       loop.enter(l);
       for (int row = 0; row < end - begin; row++) {
         int at = (begin + row) * levels + l;
@@ -54,9 +55,7 @@ public record QuantizationDetails(float[] distances, float[] margins, float[] no
         norms[at] = (float) loop.norms()[row];
         distances[at] = (float) (2 * nearest);
         if (margins.length > 0) {
-          double second =
-              ExactDistance.halfSquaredOfNearestBut(
-                  codes[at], loop.residuals(), row * d, level.data(), d, level.width());
+          double second = runnerUp(loop.residuals(), row * d, level, codes[at], others);
           margins[at] = (float) (2 * (second - nearest));
         }
       }
@@ -64,5 +63,22 @@ public record QuantizationDetails(float[] distances, float[] margins, float[] no
         loop.leave(level.data(), codes, begin * levels + l, levels);
       }
     }
+  }
+
+  /** ½‖u − C[k]‖² of the nearest centroid but one; infinite if there is no other. */
+  private static double runnerUp(
+      double[] u, int uBegin, Centroids level, int nearest, int[] others) {
+    int count = 0;
+    for (int k = 0; k < level.width(); k++) {
+      if (k != nearest) {
+        others[count++] = k;
+      }
+    }
+    if (count == 0) {
+      return Double.POSITIVE_INFINITY;
+    }
+    int d = level.dimension();
+    int second = ExactDistance.nearestOf(u, uBegin, level.data(), d, others, count);
+    return ExactDistance.halfSquared(u, uBegin, level.data(), second * d, d);
   }
 }
