@@ -385,11 +385,17 @@ final class EncodeQueue implements AutoCloseable {
     /** Takes up to {@code most} rows. */
     void add(Waiting waiting, int most) {
       int count = Math.min(most, waiting.rows - waiting.begun);
-      if (count > 0) {
-        slices.add(new Slice(waiting, waiting.begun, count));
-        waiting.begun += count;
-        rows += count;
+      if (count <= 0) {
+        return;
       }
+      Slice last = slices.isEmpty() ? null : slices.getLast();
+      if (last != null && last.waiting() == waiting) {
+        slices.set(slices.size() - 1, new Slice(waiting, last.row(), last.count() + count));
+      } else {
+        slices.add(new Slice(waiting, waiting.begun, count));
+      }
+      waiting.begun += count;
+      rows += count;
     }
 
     void encode() {
