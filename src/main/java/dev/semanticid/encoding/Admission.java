@@ -37,7 +37,8 @@ final class Admission {
     requireAllowed(expectedRows);
     int expected = (int) Math.max(1, expectedRows);
     synchronized (this) {
-      if (requests < limits.maxQueuedRequests() && rows + expected <= limits.maxQueuedRows()) {
+      if (requests < limits.maxQueuedRequests()
+          && (long) rows + expected <= limits.maxQueuedRows()) {
         requests++;
         rows += expected;
         return new Permit(expected);
@@ -58,7 +59,7 @@ final class Admission {
   }
 
   private synchronized boolean tryTake(int more) {
-    if (rows + more > limits.maxQueuedRows()) {
+    if ((long) rows + more > limits.maxQueuedRows()) {
       return false;
     }
     rows += more;

@@ -149,9 +149,7 @@ final class EncodeQueue implements AutoCloseable {
     lock.lock();
     try {
       busy--;
-      if (!queue.isEmpty()) {
-        work.signal();
-      }
+      wakeOne();
     } finally {
       lock.unlock();
     }
@@ -221,19 +219,25 @@ final class EncodeQueue implements AutoCloseable {
     lock.lock();
     try {
       while (queue.isEmpty() || busy == cores) {
-        if (closed) {
+        if (closed && queue.isEmpty()) {
+          wakeOne();
           return false;
         }
         work.awaitUninterruptibly();
       }
       busy++;
       fill(block);
-      if (!queue.isEmpty()) {
-        work.signal();
-      }
+      wakeOne();
       return true;
     } finally {
       lock.unlock();
+    }
+  }
+
+  /** Something may be left to do, if only to end. */
+  private void wakeOne() {
+    if (closed || !queue.isEmpty()) {
+      work.signal();
     }
   }
 
@@ -299,9 +303,7 @@ final class EncodeQueue implements AutoCloseable {
         }
       }
       block.clear();
-      if (!queue.isEmpty()) {
-        work.signal();
-      }
+      wakeOne();
     } finally {
       lock.unlock();
     }

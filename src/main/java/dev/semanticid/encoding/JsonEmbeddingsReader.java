@@ -130,13 +130,16 @@ final class JsonEmbeddingsReader {
     long found = count;
     if (!json.arrayEnded()) {
       float[] surplus = new float[64];
+      int most = dimension;
       while (!json.arrayEnded()) {
-        if (json.peek() != ',') {
+        if (count < most) {
           throw json.malformed(
               "row %d component %d must be a number, got %s"
                   .formatted(row, found, json.describeNext()));
         }
-        found += json.numbers(surplus, 0, surplus.length);
+        most = surplus.length;
+        count = json.numbers(surplus, 0, most);
+        found += count;
       }
     }
     if (found != dimension) {

@@ -9,6 +9,7 @@ import java.lang.invoke.MethodHandles;
 import java.lang.invoke.VarHandle;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
+import java.nio.CharBuffer;
 import java.nio.charset.CharacterCodingException;
 import java.nio.charset.StandardCharsets;
 import java.util.regex.Pattern;
@@ -268,7 +269,8 @@ final class JsonScanner {
     if (integerDigits == 0 || (integerDigits > 1 && b[firstDigit] == '0')) {
       return slowNumber();
     }
-    int digits = w == 0 ? 0 : integerDigits;
+    // Of many digits, w may have become 0 by overflow.
+    int digits = w == 0 && integerDigits == 1 ? 0 : integerDigits;
     int exponent = 0;
     if (b[p] == '.') {
       int fraction = ++p;
@@ -372,8 +374,11 @@ final class JsonScanner {
       while (!atEnd() && text.length() < 20 && "+-.eE0123456789".indexOf(buffer[at]) >= 0) {
         text.append((char) buffer[at++]);
       }
-      if (text.length() <= 16 && text.toString().matches("-?(0|[1-9][0-9]*)")) {
-        return Long.parseLong(text.toString());
+      if (text.length() <= 17 && text.toString().matches("-?(0|[1-9][0-9]*)")) {
+        long value = Long.parseLong(text.toString());
+        if (Math.abs(value) <= 1L << 53) {
+          return value;
+        }
       }
       throw malformed("%s must be an integer, got '%s'".formatted(what, text));
     }
@@ -539,11 +544,7 @@ final class JsonScanner {
           skipValue(depth + 1);
         }
       }
-      case '"' -> {
-        beginString();
-        byte[] piece = new byte[256];
-        while (stringBytes(piece, 0) >= 0) {}
-      }
+      case '"' -> skipString();
       case 't' -> literal("true");
       case 'f' -> literal("false");
       case 'n' -> literal("null");
@@ -554,6 +555,25 @@ final class JsonScanner {
         slowNumber();
       }
     }
+  }
+
+  /** Of any length, but UTF-8 all the same. */
+  private void skipString() {
+    beginString();
+    var decoder = StandardCharsets.UTF_8.newDecoder();
+    byte[] piece = new byte[256];
+    var ignored = CharBuffer.allocate(piece.length);
+    int held = 0;
+    int count;
+    do {
+      count = stringBytes(piece, held);
+      ByteBuffer bytes = ByteBuffer.wrap(piece, 0, held + Math.max(0, count));
+      if (decoder.decode(bytes, ignored.clear(), count < 0).isError()) {
+        throw malformed("a string is not UTF-8");
+      }
+      held = bytes.remaining();
+      bytes.compact();
+    } while (count >= 0);
   }
 
   /** In words what comes next. */
