@@ -4,7 +4,6 @@ import dev.semanticid.core.quantizer.ResidualQuantizer;
 import java.util.ArrayDeque;
 import java.util.ArrayList;
 import java.util.Deque;
-import java.util.Iterator;
 import java.util.List;
 import java.util.concurrent.locks.Condition;
 import java.util.concurrent.locks.LockSupport;
@@ -269,18 +268,14 @@ final class EncodeQueue implements AutoCloseable {
         block.add(waiting, room - block.rows);
       }
     }
-    // Who has been served goes behind those of other codebooks that have not.
-    var begun = new ArrayList<Waiting>();
-    for (Iterator<Waiting> all = queue.iterator(); all.hasNext(); ) {
-      Waiting waiting = all.next();
-      if (waiting.quantizer == quantizer && waiting.begun > 0) {
-        all.remove();
-        if (waiting.begun < waiting.rows) {
-          begun.add(waiting);
-        }
+    // Who has had a turn goes behind those that have not.
+    for (Slice slice : block.slices) {
+      Waiting served = slice.waiting();
+      queue.remove(served);
+      if (served.begun < served.rows) {
+        queue.add(served);
       }
     }
-    queue.addAll(begun);
   }
 
   private void finish(Block block, @Nullable Throwable failure, long nanos) {
