@@ -66,15 +66,18 @@ final class ServiceClient implements AutoCloseable {
     return send("GET", path, new byte[0], headers);
   }
 
-  /** The sum of a Prometheus metric over all its labels. */
+  /** A metric as Prometheus names it, with its labels, or else the sum over all of them. */
   double metric(String name) {
-    return get("/actuator/prometheus")
-        .expect(200)
-        .text()
-        .lines()
-        .filter(line -> line.startsWith(name + " ") || line.startsWith(name + "{"))
-        .mapToDouble(line -> Double.parseDouble(line.substring(line.lastIndexOf(' ') + 1)))
-        .sum();
+    double[] values =
+        get("/actuator/prometheus")
+            .expect(200)
+            .text()
+            .lines()
+            .filter(line -> line.startsWith(name + " ") || line.startsWith(name + "{"))
+            .mapToDouble(line -> Double.parseDouble(line.substring(line.lastIndexOf(' ') + 1)))
+            .toArray();
+    assertThat(values).as(name).isNotEmpty();
+    return Arrays.stream(values).sum();
   }
 
   Answer delete(String path) {
