@@ -211,9 +211,8 @@ class EncodeQueueTest {
   @Test
   void encode_deadlineThatPassesHalfWay_waitsForWhatHasBegunAndLeavesOutTheRest() throws Exception {
     try (var queue = new EncodeQueue(1)) {
-      Future<int[]> large = submit(queue, one, 0, 2000, in(30_000_000), () -> false);
+      Future<int[]> large = submit(queue, one, 0, 2000, in(1_000_000_000), () -> false);
       backend.awaitBlocks(1);
-      awaitWaiting(queue, 1);
       // Abandoned now, and still not returned: a block reads its rows.
       awaitWaiting(queue, 0);
       assertThatThrownBy(() -> large.get(200, TimeUnit.MILLISECONDS))
@@ -228,9 +227,11 @@ class EncodeQueueTest {
   @Test
   void encode_deadlineThatPassesAfterAllHasBegun_stillGivesTheCodes() throws Exception {
     try (var queue = new EncodeQueue(1)) {
-      Future<int[]> all = submit(queue, one, 0, QUEUED, in(30_000_000), () -> false);
+      long deadline = in(1_000_000_000);
+      Future<int[]> all = submit(queue, one, 0, QUEUED, deadline, () -> false);
       backend.awaitBlocks(1);
-      assertThatThrownBy(() -> all.get(100, TimeUnit.MILLISECONDS))
+      awaitTrue(() -> System.nanoTime() > deadline);
+      assertThatThrownBy(() -> all.get(200, TimeUnit.MILLISECONDS))
           .isInstanceOf(TimeoutException.class);
       backend.open();
       one.assertCodes(get(all), 0, QUEUED);
@@ -451,6 +452,25 @@ class EncodeQueueTest {
   }
 
   @Test
+  void encode_coresFree_eachTakesItsShareButNotTooFewRows() throws Exception {
+    try (var queue = new EncodeQueue(4)) {
+      Future<int[]> large = submit(queue, one, 0, 400);
+      backend.awaitBlocks(4);
+      assertThat(backend.blocks().stream().map(List::size).toList())
+          .containsExactly(100, 100, 100, 100);
+      assertThat(new HashSet<>(backend.threads())).hasSize(4);
+      backend.gate.release(4);
+      one.assertCodes(get(large), 0, 400);
+      Future<int[]> small = submit(queue, one, 0, 40);
+      backend.awaitBlocks(7);
+      backend.gate.release(3);
+      one.assertCodes(get(small), 0, 40);
+      assertThat(backend.blocks().stream().map(List::size).toList().subList(4, 7))
+          .containsExactlyInAnyOrder(16, 16, 8);
+    }
+  }
+
+  @Test
   void close_nothingWaiting_endsTheThreads() throws InterruptedException {
     Set<Thread> before = Thread.getAllStackTraces().keySet();
     var queue = new EncodeQueue(4);
@@ -500,6 +520,32 @@ class EncodeQueueTest {
       one.assertCodes(get(small.get(i)), i, 1);
     }
     one.assertCodes(get(waiting), 100, QUEUED);
+    assertEnd(threads);
+  }
+
+  @Test
+  void close_lastOneWaitingGoesAway_endsTheThreads() throws Exception {
+    Set<Thread> before = Thread.getAllStackTraces().keySet();
+    var queue = new EncodeQueue(2);
+    List<Thread> threads = threadsSince(before);
+    var gone = new AtomicBoolean();
+    Future<int[]> first = submit(queue, one, 0, 1);
+    backend.awaitBlocks(1);
+    Future<int[]> second = submit(queue, one, 1, 1);
+    backend.awaitBlocks(2);
+    Future<int[]> waiting =
+        submit(queue, one, 100, QUEUED, in(TimeUnit.HOURS.toNanos(1)), gone::get);
+    awaitWaiting(queue, 1);
+    queue.close();
+    for (Thread thread : threads) {
+      thread.join(100);
+      assertThat(thread.isAlive()).isTrue();
+    }
+    gone.set(true);
+    assertAbandoned(waiting, Abandoned.CLIENT_GONE);
+    backend.open();
+    one.assertCodes(get(first), 0, 1);
+    one.assertCodes(get(second), 1, 1);
     assertEnd(threads);
   }
 
