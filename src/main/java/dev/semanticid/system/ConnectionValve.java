@@ -2,10 +2,13 @@ package dev.semanticid.system;
 
 import jakarta.servlet.ServletException;
 import java.io.IOException;
-import java.io.InputStream;
+import java.nio.ByteBuffer;
 import org.apache.catalina.connector.Request;
 import org.apache.catalina.connector.Response;
 import org.apache.catalina.valves.ValveBase;
+import org.apache.tomcat.util.net.ApplicationBufferHandler;
+import org.jspecify.annotations.Nullable;
+import org.springframework.http.HttpHeaders;
 import org.springframework.http.HttpStatus;
 
 /**
@@ -17,7 +20,7 @@ import org.springframework.http.HttpStatus;
 final class ConnectionValve extends ValveBase {
 
   private static final long MOST_NANOS = 5_000_000_000L;
-  private static final byte[] SINK = new byte[64 << 10];
+  private static final Sink SINK = new Sink();
 
   ConnectionValve() {
     super(true);
@@ -29,19 +32,42 @@ final class ConnectionValve extends ValveBase {
     getNext().invoke(request, response);
     if (response.getStatus() >= 400 && !request.isAsync()) {
       response.finishResponse();
-      if (response.getStatus() != HttpStatus.REQUEST_TIMEOUT.value()) {
-        drain(request.getInputStream());
+      if (isComing(request, response)) {
+        drain(request.getCoyoteRequest());
       }
     }
   }
 
-  private static void drain(InputStream body) {
+  /** Whether the rest of the body is on its way: neither held back until asked for, nor stuck. */
+  private static boolean isComing(Request request, Response response) {
+    boolean awaited =
+        request.getHeader(HttpHeaders.EXPECT) != null
+            && request.getCoyoteRequest().getBytesRead() == 0;
+    return !awaited && response.getStatus() != HttpStatus.REQUEST_TIMEOUT.value();
+  }
+
+  /** Below the servlet's stream, which is closed with the response. */
+  private static void drain(org.apache.coyote.Request body) {
     long end = System.nanoTime() + MOST_NANOS;
     try {
-      // What is read is nobody's, so all threads may write it to the same place.
-      while (body.read(SINK) >= 0 && System.nanoTime() - end < 0) {}
+      while (body.doRead(SINK) >= 0 && System.nanoTime() - end < 0) {}
     } catch (IOException e) {
       // It broke off; the server closes the connection.
     }
+  }
+
+  /** Keeps nothing. */
+  private static final class Sink implements ApplicationBufferHandler {
+
+    @Override
+    public void setByteBuffer(@Nullable ByteBuffer buffer) {}
+
+    @Override
+    public @Nullable ByteBuffer getByteBuffer() {
+      return null;
+    }
+
+    @Override
+    public void expand(int size) {}
   }
 }

@@ -117,14 +117,16 @@ public final class LimitedInputStream extends FilterInputStream {
     int count;
     try {
       count = in.read(target, offset, length);
-    } catch (SocketTimeoutException e) {
-      throw tooSlow();
     } catch (ZipException e) {
       throw new ProblemException(
           ProblemCode.MALFORMED_BODY,
           "the body is not what its Content-Encoding says, after %d inflated bytes: %s"
               .formatted(read, e.getMessage()));
     } catch (IOException e) {
+      // Tomcat says that a client was silent for too long as it says that it went away.
+      if (e instanceof SocketTimeoutException || e.getCause() instanceof SocketTimeoutException) {
+        throw tooSlow();
+      }
       throw new ProblemException(
           ProblemCode.MALFORMED_BODY,
           announced >= 0
@@ -147,11 +149,11 @@ public final class LimitedInputStream extends FilterInputStream {
   private ProblemException tooSlow() {
     return new ProblemException(
         ProblemCode.REQUEST_TIMEOUT,
-        "the body did not come in time: %s bytes, %d of them came%s"
+        "the body did not come in time: it was announced with %s bytes, %d came%s"
             .formatted(
-                announced >= 0 ? Long.toString(announced) : "an unknown number of",
+                announced >= 0 ? Long.toString(announced) : "no number of",
                 read,
-                timeout == null ? "" : ", it may take " + timeout));
+                timeout == null ? "" : "; it may take " + timeout.toMillis() + " ms"));
   }
 
   @Override

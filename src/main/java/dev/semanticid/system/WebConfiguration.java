@@ -36,6 +36,8 @@ class WebConfiguration {
       factory.addConnectorCustomizers(connector -> {
         connector.setParseBodyMethods("");
         connector.setProperty("socket.appReadBufSize", Integer.toString(SOCKET_BUFFER_BYTES));
+        // Who asks before sending a body is told to go on when the body is wanted.
+        connector.setProperty("continueResponseTiming", "onRead");
       });
     };
   }
