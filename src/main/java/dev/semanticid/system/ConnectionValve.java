@@ -6,6 +6,7 @@ import java.nio.ByteBuffer;
 import org.apache.catalina.connector.Request;
 import org.apache.catalina.connector.Response;
 import org.apache.catalina.valves.ValveBase;
+import org.apache.coyote.ActionCode;
 import org.apache.tomcat.util.net.ApplicationBufferHandler;
 import org.jspecify.annotations.Nullable;
 import org.springframework.http.HttpHeaders;
@@ -32,8 +33,9 @@ final class ConnectionValve extends ValveBase {
     getNext().invoke(request, response);
     if (response.getStatus() >= 400 && !request.isAsync()) {
       response.finishResponse();
-      if (isComing(request, response)) {
-        drain(request.getCoyoteRequest());
+      if (!isComing(request, response) || !drained(request.getCoyoteRequest())) {
+        // Else Tomcat would wait for the rest once more.
+        request.getCoyoteRequest().action(ActionCode.DISABLE_SWALLOW_INPUT, null);
       }
     }
   }
@@ -46,13 +48,18 @@ final class ConnectionValve extends ValveBase {
     return !awaited && response.getStatus() != HttpStatus.REQUEST_TIMEOUT.value();
   }
 
-  /** Below the servlet's stream, which is closed with the response. */
-  private static void drain(org.apache.coyote.Request body) {
+  /** Reads below the servlet's stream, which is closed with the response; false if it gave up. */
+  private static boolean drained(org.apache.coyote.Request body) {
     long end = System.nanoTime() + MOST_NANOS;
     try {
-      while (body.doRead(SINK) >= 0 && System.nanoTime() - end < 0) {}
+      while (body.doRead(SINK) >= 0) {
+        if (System.nanoTime() - end > 0) {
+          return false;
+        }
+      }
+      return true;
     } catch (IOException e) {
-      // It broke off; the server closes the connection.
+      return false;
     }
   }
 

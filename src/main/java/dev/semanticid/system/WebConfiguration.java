@@ -1,5 +1,6 @@
 package dev.semanticid.system;
 
+import java.time.Duration;
 import org.springframework.boot.jackson.autoconfigure.JsonMapperBuilderCustomizer;
 import org.springframework.boot.tomcat.servlet.TomcatServletWebServerFactory;
 import org.springframework.boot.web.server.WebServerFactoryCustomizer;
@@ -14,6 +15,9 @@ import tools.jackson.databind.MapperFeature;
 class WebConfiguration {
 
   private static final int SOCKET_BUFFER_BYTES = 32 << 10;
+
+  /** How long a body may pause, if it may take as long. */
+  private static final Duration LONGEST_SILENCE = Duration.ofSeconds(20);
 
   /** JSON means what it says: no strings for numbers, no fractions for integers, no name twice. */
   @Bean
@@ -30,12 +34,17 @@ class WebConfiguration {
    * bodies are large, so they are read from sockets by larger pieces than 8 KiB.
    */
   @Bean
-  WebServerFactoryCustomizer<TomcatServletWebServerFactory> server() {
+  WebServerFactoryCustomizer<TomcatServletWebServerFactory> server(
+      SemanticIdProperties properties) {
+    long silence =
+        Math.min(LONGEST_SILENCE.toMillis(), properties.encoding().bodyTimeout().toMillis());
     return factory -> {
       factory.addEngineValves(new ConnectionValve());
       factory.addConnectorCustomizers(connector -> {
         connector.setParseBodyMethods("");
         connector.setProperty("socket.appReadBufSize", Integer.toString(SOCKET_BUFFER_BYTES));
+        connector.setProperty("disableUploadTimeout", "false");
+        connector.setProperty("connectionUploadTimeout", Long.toString(silence));
         // Who asks before sending a body is told to go on when the body is wanted.
         connector.setProperty("continueResponseTiming", "onRead");
       });
