@@ -68,12 +68,7 @@ class OverloadIT {
       "--semantic-id.encoding.max-body-size=" + MOST_BYTES + "B",
     };
     patient = launch(folder.resolve("patient"), limits, "--semantic-id.encoding.body-timeout=60s");
-    hasty =
-        launch(
-            folder.resolve("hasty"),
-            limits,
-            "--semantic-id.encoding.body-timeout=2s",
-            "--server.tomcat.connection-timeout=4s");
+    hasty = launch(folder.resolve("hasty"), limits, "--semantic-id.encoding.body-timeout=2s");
     client = patient.client();
     client.upload(
         "wide", Embeddings.safetensors(Embeddings.codebook(WIDE_D, 6, 2048, 2048, 2048)), true);
