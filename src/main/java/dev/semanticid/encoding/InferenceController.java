@@ -116,6 +116,8 @@ class InferenceController {
       path = {MODEL, MODEL_VERSION},
       produces = MediaType.APPLICATION_JSON_VALUE)
   @Operation(summary = "Metadata of a codebook as a model")
+  @ApiResponse(responseCode = "200", description = "its input and output")
+  @ApiResponse(responseCode = "404", description = "{\"error\": \"…\"}, no such model")
   ModelMetadata model(
       @PathVariable String model, @PathVariable(required = false) @Nullable String version) {
     ServedCodebook served = acquire(model, version);

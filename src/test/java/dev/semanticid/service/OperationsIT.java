@@ -171,7 +171,8 @@ class OperationsIT {
 
   @Test
   void apiDescription_everyOperation_saysWhatItDoesAndHowItFails() {
-    Set<String> cannotFail = Set.of("get /codebooks", "get /info");
+    Set<String> cannotFail =
+        Set.of("get /codebooks", "get /info", "get /v2", "get /v2/health/live");
     for (Operation operation : operations()) {
       assertThat(operation.json().path("summary").asString(""))
           .as(operation.toString())
@@ -185,6 +186,11 @@ class OperationsIT {
       for (String status : responses.propertyNames()) {
         if (status.startsWith("4") || status.startsWith("5")) {
           errors.add(status);
+          // The Open Inference Protocol has sentences in place of codes.
+          if (operation.toString().contains(" /v2")) {
+            assertThat(responses.path(status).path("description").asString("")).isNotBlank();
+            continue;
+          }
           JsonNode problem =
               responses.path(status).path("content").path("application/problem+json");
           assertThat(problem.path("schema").path("properties").path("code").path("enum").size())
