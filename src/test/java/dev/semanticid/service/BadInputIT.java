@@ -510,18 +510,13 @@ class BadInputIT {
     refuse(bad);
   }
 
-  private static String head(String path, String contentType, String rest) {
-    return "POST %s HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Type: %s\r\n%s\r\n\r\n"
-        .formatted(path, contentType, rest);
-  }
-
   @ParameterizedTest
   @ValueSource(strings = {"/encode", "/train?codebook=new&embedding_dim=16&" + SMALL})
   void encodeAndTrain_bodyShorterThanAnnounced_isRefused(String path) {
     byte[] body = Embeddings.octets(ROWS);
     for (int sent : new int[] {1, 63, 64, 640, 1279}) {
       client
-          .sendRaw(head(path, OCTETS, "Content-Length: " + body.length), Arrays.copyOf(body, sent))
+          .sendRaw(path, OCTETS, "Content-Length: " + body.length, Arrays.copyOf(body, sent))
           .expectProblem(400, "MALFORMED_BODY", body.length, sent);
     }
   }
@@ -532,7 +527,7 @@ class BadInputIT {
     byte[] body = Embeddings.npy(ROWS);
     for (int sent : new int[] {0, 5, 100, 128, 1000}) {
       client
-          .sendRaw(head(path, NPY, "Content-Length: " + body.length), Arrays.copyOf(body, sent))
+          .sendRaw(path, NPY, "Content-Length: " + body.length, Arrays.copyOf(body, sent))
           .expectProblem(400, "MALFORMED_BODY", body.length, sent);
     }
   }
@@ -543,7 +538,7 @@ class BadInputIT {
     for (int sent = 0; sent < body.length; sent += 13) {
       Answer answer =
           client.sendRaw(
-              head("/encode", JSON, "Content-Length: " + body.length), Arrays.copyOf(body, sent));
+              "/encode", JSON, "Content-Length: " + body.length, Arrays.copyOf(body, sent));
       answer.expect(400);
       assertThat(answer.json().path("code").asString())
           .as(answer.toString())
@@ -561,14 +556,14 @@ class BadInputIT {
     byte[] noLength = concat(utf8("xyz\r\n"), row, utf8("\r\n0\r\n\r\n"));
     byte[] odd = concat(utf8("3f\r\n"), Arrays.copyOf(row, 63), utf8("\r\n0\r\n\r\n"));
     for (byte[] body : List.of(unended, cut, noLength, odd)) {
-      client.sendRaw(head(path, OCTETS, chunked), body).expectProblem(400, "MALFORMED_BODY");
+      client.sendRaw(path, OCTETS, chunked, body).expectProblem(400, "MALFORMED_BODY");
     }
   }
 
   @Test
   void encode_chunkedBodyWithoutRows_isRefused() {
     client
-        .sendRaw(head("/encode", OCTETS, "Transfer-Encoding: chunked"), utf8("0\r\n\r\n"))
+        .sendRaw("/encode", OCTETS, "Transfer-Encoding: chunked", utf8("0\r\n\r\n"))
         .expectProblem(400, "EMPTY_BATCH");
   }
 
@@ -577,7 +572,9 @@ class BadInputIT {
     byte[] body = new byte[70_000];
     client
         .sendRaw(
-            head("/encode", OCTETS, "Transfer-Encoding: chunked"),
+            "/encode",
+            OCTETS,
+            "Transfer-Encoding: chunked",
             concat(utf8("11170\r\n"), body, utf8("\r\n0\r\n\r\n")))
         .expectProblem(413, "PAYLOAD_TOO_LARGE");
   }
@@ -596,7 +593,7 @@ class BadInputIT {
     byte[] body = Embeddings.npy(ROWS);
     String length = "Content-Length: " + body.length;
     for (String path : List.of("/encode?", "/train?codebook=new&" + SMALL + "&")) {
-      Answer answer = client.sendRaw(head(path + query, NPY, length), body).expect(400);
+      Answer answer = client.sendRaw(path + query, NPY, length, body).expect(400);
       assertThat(answer.header("Content-Type"))
           .as(answer.toString())
           .startsWith("application/problem+json");
@@ -1097,7 +1094,9 @@ class BadInputIT {
     int sent = good.length - 20;
     client
         .sendRaw(
-            head("/codebooks/new/versions", OCTETS, "Content-Length: " + good.length),
+            "/codebooks/new/versions",
+            OCTETS,
+            "Content-Length: " + good.length,
             Arrays.copyOf(good, sent))
         .expectProblem(400, "MALFORMED_BODY", good.length, sent);
   }
@@ -1130,7 +1129,7 @@ class BadInputIT {
       })
   void upload_pathTricks_reachNothing(String path) {
     byte[] good = Embeddings.safetensors(Embeddings.codebook(4, 1, 3, 2));
-    Answer answer = client.sendRaw(head(path, OCTETS, "Content-Length: " + good.length), good);
+    Answer answer = client.sendRaw(path, OCTETS, "Content-Length: " + good.length, good);
     assertThat(answer.status()).as(answer.toString()).isIn(400, 404, 405);
     assertThat(answer.text()).doesNotContain("Exception", "org.apache", "java.");
   }

@@ -1,5 +1,6 @@
 package dev.semanticid.service;
 
+import static dev.semanticid.service.Bytes.concat;
 import static dev.semanticid.service.ServiceClient.JSON;
 import static dev.semanticid.service.ServiceClient.NPY;
 import static dev.semanticid.service.ServiceClient.OCTETS;
@@ -7,7 +8,6 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import dev.semanticid.core.quantizer.Codebook;
 import dev.semanticid.service.ServiceClient.Encoded;
-import java.io.ByteArrayOutputStream;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.nio.charset.StandardCharsets;
@@ -32,17 +32,6 @@ class EncodeIT {
 
   /** Ordinary rows. */
   private static final float[][] ROWS = Embeddings.rows(150, D, 5);
-
-  private static final String CHUNKED =
-      """
-      POST /encode HTTP/1.1
-      Host: x
-      Content-Type: application/octet-stream
-      Accept: application/octet-stream
-      Transfer-Encoding: chunked
-      Connection: close
-
-      """;
 
   private static ServiceProcess service;
   private static ServiceClient client;
@@ -342,17 +331,21 @@ class EncodeIT {
   @Test
   void encode_chunkedBody_isReadToItsEnd() {
     byte[] body = Embeddings.octets(ROWS);
-    var chunked = new ByteArrayOutputStream();
-    for (int begin = 0; begin < body.length; begin += 1001) {
-      int length = Math.min(1001, body.length - begin);
-      chunked.writeBytes(utf8(Integer.toHexString(length) + "\r\n"));
-      chunked.write(body, begin, length);
-      chunked.writeBytes(utf8("\r\n"));
+    try (var connection = new RawConnection(client.port())) {
+      connection.head(
+          "POST /encode",
+          "Content-Type: " + OCTETS,
+          "Accept: " + OCTETS,
+          "Transfer-Encoding: chunked",
+          "Connection: close");
+      for (int begin = 0; begin < body.length; begin += 1001) {
+        byte[] chunk = Arrays.copyOfRange(body, begin, Math.min(body.length, begin + 1001));
+        connection.send(concat(utf8("%x\r\n".formatted(chunk.length)), chunk, utf8("\r\n")));
+      }
+      Answer answer = connection.send(utf8("0\r\n\r\n")).receive().expect(200);
+      assertThat(codes(answer, ROWS.length)).isDeepEqualTo(Embeddings.reference(first, ROWS));
+      assertThat(connection.isEnded()).isTrue();
     }
-    chunked.writeBytes(utf8("0\r\n\r\n"));
-    Answer answer = client.sendRaw(CHUNKED.replace("\n", "\r\n"), chunked.toByteArray());
-    assertThat(codes(answer.expect(200), ROWS.length))
-        .isDeepEqualTo(Embeddings.reference(first, ROWS));
   }
 
   /**

@@ -52,6 +52,16 @@ final class RawConnection implements AutoCloseable {
     }
   }
 
+  /** Ends the sending side, as a client does that has gone away. */
+  RawConnection endSending() {
+    try {
+      socket.shutdownOutput();
+      return this;
+    } catch (IOException e) {
+      throw new UncheckedIOException(request, e);
+    }
+  }
+
   /** Whether something of an answer has come. */
   boolean hasAnswer() {
     try {

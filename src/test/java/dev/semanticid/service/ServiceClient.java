@@ -7,8 +7,6 @@ import dev.semanticid.core.quantizer.Codebook;
 import java.io.ByteArrayInputStream;
 import java.io.IOException;
 import java.io.UncheckedIOException;
-import java.net.InetAddress;
-import java.net.Socket;
 import java.net.URI;
 import java.net.http.HttpClient;
 import java.net.http.HttpRequest;
@@ -21,7 +19,6 @@ import java.nio.charset.StandardCharsets;
 import java.time.Duration;
 import java.util.Arrays;
 import java.util.HashMap;
-import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import tools.jackson.databind.JsonNode;
@@ -131,55 +128,17 @@ final class ServiceClient implements AutoCloseable {
   }
 
   /**
-   * Sends bytes as they are, ends the sending side, and reads the answer to the end of the
-   * connection, which the request must ask for with {@code Connection: close}.
+   * Posts what there is of a body, ends the sending side, and reads the answer, behind which the
+   * connection must end.
+   *
+   * @param framing the header that announces the body
    */
-  Answer sendRaw(String head, byte[] body) {
-    try (var socket = new Socket(InetAddress.getLoopbackAddress(), port)) {
-      socket.setSoTimeout((int) LIMIT.toMillis());
-      socket.getOutputStream().write(head.getBytes(StandardCharsets.ISO_8859_1));
-      socket.getOutputStream().write(body);
-      socket.getOutputStream().flush();
-      socket.shutdownOutput();
-      byte[] all = socket.getInputStream().readAllBytes();
-      return parse(head.lines().findFirst().orElse(""), all);
-    } catch (IOException e) {
-      throw new UncheckedIOException(e);
-    }
-  }
-
-  private static Answer parse(String request, byte[] all) {
-    String text = new String(all, StandardCharsets.ISO_8859_1);
-    int end = text.indexOf("\r\n\r\n");
-    assertThat(end).as("%s → %s", request, text).isPositive();
-    List<String> lines = text.substring(0, end).lines().toList();
-    var headers = new LinkedHashMap<String, String>();
-    for (String line : lines.subList(1, lines.size())) {
-      headers.put(
-          line.substring(0, line.indexOf(':')), line.substring(line.indexOf(':') + 1).strip());
-    }
-    String body = text.substring(end + 4);
-    if (headers.values().stream().anyMatch("chunked"::equalsIgnoreCase)) {
-      body = unchunk(body);
-    }
-    return new Answer(
-        request,
-        Integer.parseInt(lines.getFirst().split(" ", -1)[1]),
-        headers,
-        body.getBytes(StandardCharsets.ISO_8859_1));
-  }
-
-  private static String unchunk(String chunked) {
-    var body = new StringBuilder();
-    int at = 0;
-    while (true) {
-      int line = chunked.indexOf("\r\n", at);
-      int length = Integer.parseInt(chunked.substring(at, line), 16);
-      if (length == 0) {
-        return body.toString();
-      }
-      body.append(chunked, line + 2, line + 2 + length);
-      at = line + 2 + length + 2;
+  Answer sendRaw(String path, String contentType, String framing, byte[] body) {
+    try (var connection = new RawConnection(port)) {
+      connection.head("POST " + path, "Connection: close", "Content-Type: " + contentType, framing);
+      Answer answer = connection.send(body).endSending().receive();
+      assertThat(connection.isEnded()).as("end of the connection behind %s", answer).isTrue();
+      return answer;
     }
   }
 
