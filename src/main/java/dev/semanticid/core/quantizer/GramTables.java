@@ -91,12 +91,4 @@ final class GramTables {
   double entry(int j, int l, int k, int m) {
     return tables[j * levels + l][k * rows[j * levels + l][k].length + m];
   }
-
-  long bytes() {
-    long bytes = 0;
-    for (double[] table : tables) {
-      bytes += table == null ? 0 : 12L * table.length;
-    }
-    return bytes;
-  }
 }

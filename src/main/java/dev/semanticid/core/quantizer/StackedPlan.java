@@ -118,7 +118,7 @@ final class StackedPlan implements EncodingPlan {
 
   @Override
   public long bytes() {
-    return resident.bytes() + tables.bytes();
+    return resident.bytes() + GramTables.bytes(codebook);
   }
 
   @Override
@@ -305,12 +305,13 @@ final class StackedPlan implements EncodingPlan {
       if (near == 1) {
         return code;
       }
-      rescored++;
       chosenDot = Double.NaN;
+      if (near == 0) {
+        return byLoop(l);
+      }
+      rescored++;
       advanceLoop(l);
-      return near == 0
-          ? level.nearest(loop.residuals(), 0)
-          : ExactDistance.nearestOf(loop.residuals(), 0, level.data(), d, candidates, near);
+      return ExactDistance.nearestOf(loop.residuals(), 0, level.data(), d, candidates, near);
     }
 
     /** {@code a·(x·C_l[k]) − Σ b_j·G_jl[k_j][k]}, which is ũ_l·C_l[k]. */
