@@ -53,7 +53,7 @@ final class BinaryEmbeddingsReader {
           .with("expected", dimension)
           .with("actual", header.dimension());
     }
-    target.requireAllowed(header.rows());
+    target.reserve(header.rows());
     ElementType type = header.elementType();
     if (!readElements(in, type, header.rows() * dimension, target)) {
       throw new ProblemException(

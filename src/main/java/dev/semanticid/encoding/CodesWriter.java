@@ -71,9 +71,7 @@ final class CodesWriter {
     int levels = encoded.codebook().levels();
     try (JsonGenerator generator = json.createGenerator(response.getOutputStream())) {
       generator.writeStartObject();
-      generator.writeStringProperty("codebook", encoded.name());
-      generator.writeNumberProperty("version", encoded.version());
-      generator.writeStringProperty("fingerprint", encoded.codebook().fingerprint());
+      writeIdentity(generator, encoded.name(), encoded.version(), encoded.codebook().fingerprint());
       generator.writeArrayPropertyStart("semantic_ids");
       for (int begin = 0; begin < codes.length; begin += levels) {
         generator.writeArray(codes, begin, levels);
@@ -104,6 +102,13 @@ final class CodesWriter {
       }
       generator.writeEndObject();
     }
+  }
+
+  /** Writes the members that say which codebook an answer comes from. */
+  static void writeIdentity(JsonGenerator generator, String name, int version, String fingerprint) {
+    generator.writeStringProperty("codebook", name);
+    generator.writeNumberProperty("version", version);
+    generator.writeStringProperty("fingerprint", fingerprint);
   }
 
   private static void writeRows(JsonGenerator generator, String name, float[] values, int width) {

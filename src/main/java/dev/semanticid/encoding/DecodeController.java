@@ -133,9 +133,7 @@ class DecodeController {
     response.setContentType(WireFormat.JSON.mediaTypeName());
     try (JsonGenerator generator = json.createGenerator(response.getOutputStream())) {
       generator.writeStartObject();
-      generator.writeStringProperty("codebook", served.name());
-      generator.writeNumberProperty("version", served.version());
-      generator.writeStringProperty("fingerprint", served.fingerprint());
+      CodesWriter.writeIdentity(generator, served.name(), served.version(), served.fingerprint());
       generator.writeArrayPropertyStart("embeddings");
       for (int begin = 0; begin < codes.length; begin += levels) {
         // One row of norms stands for all.

@@ -33,8 +33,12 @@ final class EmbeddingBuffer implements AutoCloseable {
     return dimension;
   }
 
-  /** Refuses more rows than one request may have. */
-  void requireAllowed(long rows) {
+  /**
+   * Makes the request's permit hold at least so many rows.
+   *
+   * @throws ProblemException if the request may not have as many, or there is no room for them now
+   */
+  void reserve(long rows) {
     permit.ensure(rows);
   }
 

@@ -1,12 +1,7 @@
 package dev.semanticid.encoding;
 
-import dev.semanticid.system.ProblemCode;
-import dev.semanticid.system.ProblemException;
-import java.util.Arrays;
 import java.util.EnumSet;
-import java.util.Locale;
 import java.util.Set;
-import java.util.stream.Collectors;
 import org.jspecify.annotations.Nullable;
 
 /** What a JSON answer can hold besides semantic IDs. */
@@ -29,24 +24,8 @@ enum Include {
       return includes;
     }
     for (String name : list.split(",", -1)) {
-      includes.add(ofName(name.strip()));
+      includes.add(WireNames.constant(Include.class, name.strip(), "include may list"));
     }
     return includes;
-  }
-
-  private static Include ofName(String name) {
-    for (Include include : values()) {
-      if (include.name().toLowerCase(Locale.ROOT).equals(name)) {
-        return include;
-      }
-    }
-    throw new ProblemException(
-        ProblemCode.INVALID_PARAMETER,
-        "include may list %s, got '%s'"
-            .formatted(
-                Arrays.stream(values())
-                    .map(include -> include.name().toLowerCase(Locale.ROOT))
-                    .collect(Collectors.joining(", ")),
-                name));
   }
 }

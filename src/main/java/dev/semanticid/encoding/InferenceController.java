@@ -188,7 +188,7 @@ class InferenceController {
       @Parameter(hidden = true) HttpServletRequest request,
       @Parameter(hidden = true) HttpServletResponse response)
       throws IOException {
-    var parsed = new InferenceRequest[1];
+    var parsed = new InferenceRequest();
     var call =
         new EncodeService.Call(
             model,
@@ -196,10 +196,10 @@ class InferenceController {
             (bytes, dimension) ->
                 Math.min(
                     maxRows, bytes / ((headerLength == null ? 2L : 1L) * Float.BYTES * dimension)),
-            (body, target, served) -> parsed[0] = InferenceRequest.read(body, headerLength, target),
+            (body, target, served) -> parsed.read(body, headerLength, target),
             Set.of());
     Encoded encoded = service.encode(request, call);
-    write(response, parsed[0], model, encoded);
+    write(response, parsed, model, encoded);
   }
 
   private void write(

@@ -34,39 +34,34 @@ final class InferenceRequest {
   private long binaryBytes = -1;
   private boolean dataSeen;
 
-  private InferenceRequest() {}
-
   /**
-   * Reads a body.
+   * Reads a body; once.
    *
    * @param headerLength what {@code Inference-Header-Content-Length} says, or null
    * @param target receives the input's rows
    */
-  static InferenceRequest read(
-      LimitedInputStream body, @Nullable String headerLength, EmbeddingBuffer target)
+  void read(LimitedInputStream body, @Nullable String headerLength, EmbeddingBuffer target)
       throws IOException {
-    var request = new InferenceRequest();
     if (headerLength == null) {
-      request.json(body, target);
-      request.check(target, false);
-      return request;
+      json(body, target);
+      check(target, false);
+      return;
     }
     long length = length(headerLength, body);
     if (length == 0) {
-      request.binaryByDefault = true;
+      binaryByDefault = true;
       BinaryEmbeddingsReader.readRaw(body, ElementType.F4, target);
-      return request;
+      return;
     }
     var head = new Head(body, length);
-    request.json(head, target);
+    json(head, target);
     if (head.left > 0) {
       throw malformed(
           "Inference-Header-Content-Length is %d, the body has %d bytes"
               .formatted(length, body.bytesRead()));
     }
-    request.check(target, true);
-    request.binary(body, target);
-    return request;
+    check(target, true);
+    binary(body, target);
   }
 
   private static long length(String header, LimitedInputStream body) {
@@ -250,7 +245,7 @@ final class InferenceRequest {
           "the input has shape %s, expected [n, %d] with n of 1 or more".formatted(shape, d));
     }
     ElementType type = elementType(datatype);
-    target.requireAllowed(shape.get(0));
+    target.reserve(shape.get(0));
     long elements = shape.get(0) * d;
     if (binaryBytes < 0) {
       if (!dataSeen) {

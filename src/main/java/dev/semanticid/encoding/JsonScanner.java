@@ -66,6 +66,7 @@ final class JsonScanner {
   private boolean fresh;
 
   private boolean arrayEnded;
+  private boolean inString;
 
   /**
    * @param in the bytes; read to where the value ends, and by the buffer's size beyond
@@ -353,29 +354,36 @@ final class JsonScanner {
 
   /** The number at the present place, of any length, by the platform's parser. */
   private float slowNumber() {
-    var text = new StringBuilder();
-    while (!atEnd() && "+-.eE0123456789".indexOf(buffer[at]) >= 0) {
-      if (text.length() == LONGEST_SLOW_NUMBER) {
-        throw malformed("a number has more than %d characters".formatted(LONGEST_SLOW_NUMBER));
-      }
-      text.append((char) buffer[at++]);
+    String text = numberText(LONGEST_SLOW_NUMBER);
+    if (atNumberText()) {
+      throw malformed("a number has more than %d characters".formatted(LONGEST_SLOW_NUMBER));
     }
     if (!NUMBER.matcher(text).matches()) {
-      throw malformed("'%s' is not a number".formatted(abbreviate(text.toString())));
+      throw malformed("'%s' is not a number".formatted(abbreviate(text)));
     }
-    return Float.parseFloat(text.toString());
+    return Float.parseFloat(text);
+  }
+
+  /** What looks like a number at the present place, up to so many characters of it. */
+  private String numberText(int most) {
+    var text = new StringBuilder();
+    while (atNumberText() && text.length() < most) {
+      text.append((char) buffer[at++]);
+    }
+    return text.toString();
+  }
+
+  private boolean atNumberText() {
+    return !atEnd() && "+-.eE0123456789".indexOf(buffer[at]) >= 0;
   }
 
   /** An integer between −2⁵³ and 2⁵³. */
   long integer(String what) {
     int next = peek();
     if (next == '-' || (next >= '0' && next <= '9')) {
-      var text = new StringBuilder();
-      while (!atEnd() && text.length() < 20 && "+-.eE0123456789".indexOf(buffer[at]) >= 0) {
-        text.append((char) buffer[at++]);
-      }
-      if (text.length() <= 17 && text.toString().matches("-?(0|[1-9][0-9]*)")) {
-        long value = Long.parseLong(text.toString());
+      String text = numberText(20);
+      if (text.length() <= 17 && text.matches("-?(0|[1-9][0-9]*)")) {
+        long value = Long.parseLong(text);
         if (Math.abs(value) <= 1L << 53) {
           return value;
         }
@@ -435,8 +443,6 @@ final class JsonScanner {
       throw malformed("a string is not UTF-8");
     }
   }
-
-  private boolean inString;
 
   /** Enters a string, whose bytes {@link #stringBytes} then gives. */
   void beginString() {

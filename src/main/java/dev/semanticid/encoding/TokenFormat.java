@@ -3,9 +3,6 @@ package dev.semanticid.encoding;
 import dev.semanticid.core.quantizer.Codebook;
 import dev.semanticid.system.ProblemCode;
 import dev.semanticid.system.ProblemException;
-import java.util.Arrays;
-import java.util.Locale;
-import java.util.stream.Collectors;
 import tools.jackson.core.JsonGenerator;
 
 /** How recommenders write a semantic ID; {@code tokens} of an answer are in one of these. */
@@ -27,23 +24,7 @@ enum TokenFormat {
 
   /** The format of a name. */
   static TokenFormat ofName(String name) {
-    for (TokenFormat format : values()) {
-      if (format.wireName().equals(name)) {
-        return format;
-      }
-    }
-    throw new ProblemException(
-        ProblemCode.INVALID_PARAMETER,
-        "format must be one of %s, got '%s'"
-            .formatted(
-                Arrays.stream(values())
-                    .map(TokenFormat::wireName)
-                    .collect(Collectors.joining(", ")),
-                name));
-  }
-
-  private String wireName() {
-    return name().toLowerCase(Locale.ROOT);
+    return WireNames.constant(TokenFormat.class, name, "format must be one of");
   }
 
   /** Refuses a codebook whose levels this format has no names for. */
@@ -52,7 +33,7 @@ enum TokenFormat {
       throw new ProblemException(
           ProblemCode.INVALID_PARAMETER,
           "format %s has letters for %d levels, the codebook has %d"
-              .formatted(wireName(), LETTERS_IN_ALPHABET, codebook.levels()));
+              .formatted(WireNames.of(this), LETTERS_IN_ALPHABET, codebook.levels()));
     }
   }
 

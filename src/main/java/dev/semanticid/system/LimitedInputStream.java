@@ -57,35 +57,29 @@ public final class LimitedInputStream extends FilterInputStream {
         new LimitedInputStream(
             request.getInputStream(), request.getContentLengthLong(), limit, timeout);
     String encoding = request.getHeader("Content-Encoding");
-    return switch (encoding == null ? "identity" : encoding.strip().toLowerCase(Locale.ROOT)) {
-      case "identity", "" -> plain;
-      case "gzip", "x-gzip" ->
-          new LimitedInputStream(
-              inflating("gzip", () -> new GZIPInputStream(plain, INFLATER_BYTES)), -1, limit, null);
+    InputStream inflated;
+    switch (encoding == null ? "identity" : encoding.strip().toLowerCase(Locale.ROOT)) {
+      case "identity", "" -> {
+        return plain;
+      }
+      case "gzip", "x-gzip" -> inflated = gunzipped(plain);
       case "deflate" ->
-          new LimitedInputStream(
-              new InflaterInputStream(new BufferedInputStream(plain, INFLATER_BYTES)),
-              -1,
-              limit,
-              null);
+          inflated = new InflaterInputStream(new BufferedInputStream(plain, INFLATER_BYTES));
       default ->
           throw new ProblemException(
               ProblemCode.UNSUPPORTED_CONTENT_ENCODING,
               "Content-Encoding must be gzip, deflate or identity, got '%s'".formatted(encoding));
-    };
+    }
+    return new LimitedInputStream(inflated, -1, limit, null);
   }
 
-  private interface Opening {
-    InputStream open() throws IOException;
-  }
-
-  private static InputStream inflating(String name, Opening opening) {
+  /** Reads the header at once. */
+  private static InputStream gunzipped(InputStream plain) {
     try {
-      return opening.open();
+      return new GZIPInputStream(plain, INFLATER_BYTES);
     } catch (IOException e) {
       throw new ProblemException(
-          ProblemCode.MALFORMED_BODY,
-          "the body is not %s, as its Content-Encoding says".formatted(name));
+          ProblemCode.MALFORMED_BODY, "the body is not gzip, as its Content-Encoding says");
     }
   }
 

@@ -95,8 +95,8 @@ class EmbeddingBufferTest {
       buffer.advance(450 * DIMENSION);
       assertProblem(ProblemCode.PAYLOAD_TOO_LARGE, () -> buffer.room(50 * DIMENSION + 1));
       assertProblem(ProblemCode.PAYLOAD_TOO_LARGE, () -> buffer.room(1L << 40));
-      assertProblem(ProblemCode.PAYLOAD_TOO_LARGE, () -> buffer.requireAllowed(501));
-      buffer.requireAllowed(500);
+      assertProblem(ProblemCode.PAYLOAD_TOO_LARGE, () -> buffer.reserve(501));
+      buffer.reserve(500);
       buffer.room(50 * DIMENSION);
       VectorBatch batch = buffer.finish();
       assertThat(Arrays.copyOf(batch.data(), 450 * DIMENSION)).containsOnly(3f);
@@ -112,7 +112,7 @@ class EmbeddingBufferTest {
       var buffer = new EmbeddingBuffer(arrays, permit, DIMENSION, 100);
       float[] array = buffer.room(100 * DIMENSION);
       buffer.advance(100 * DIMENSION);
-      buffer.requireAllowed(200);
+      buffer.reserve(200);
       assertProblem(ProblemCode.OVERLOADED, () -> buffer.room(101 * DIMENSION));
       assertThat(buffer.rows()).isEqualTo(100);
       assertThat(arrays.idleBytes()).isZero();
