@@ -5,9 +5,12 @@ import dev.semanticid.core.compute.WorkerPool;
 import dev.semanticid.core.evaluation.QuantizationReport;
 import dev.semanticid.core.quantizer.Codebook;
 import dev.semanticid.core.quantizer.ResidualQuantizer;
+import dev.semanticid.core.quantizer.Screening;
+import dev.semanticid.core.quantizer.ScreeningStatistics;
 import dev.semanticid.system.ProblemCode;
 import dev.semanticid.system.ProblemException;
 import dev.semanticid.system.SemanticIdProperties;
+import io.micrometer.core.instrument.MeterRegistry;
 import java.io.IOException;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
@@ -47,6 +50,8 @@ public class CodebookRegistry implements DisposableBean {
   private final ComputeBackend backend;
   private final WorkerPool pool;
   private final long tableBudget;
+  private final Screening screening;
+  private final EncodingMeters meters;
   private final int mostPinned;
 
   private final Map<String, ServedCodebook> active = new ConcurrentHashMap<>();
@@ -61,11 +66,14 @@ public class CodebookRegistry implements DisposableBean {
       CodebookStore store,
       ComputeBackend backend,
       @Qualifier("encoding") WorkerPool pool,
-      SemanticIdProperties properties) {
+      SemanticIdProperties properties,
+      MeterRegistry meters) {
     this.store = store;
+    this.meters = new EncodingMeters(meters, this);
     this.backend = backend;
     this.pool = pool;
     this.tableBudget = properties.tableBudget().toBytes();
+    this.screening = properties.screening();
     this.mostPinned = properties.codebooks().pinned();
     loadActive();
   }
@@ -79,6 +87,7 @@ public class CodebookRegistry implements DisposableBean {
       try {
         ServedCodebook served = load(name, version.get());
         active.put(name, served);
+        meters.register(name, served.quantizer().codebook().levels());
         LOG.info(
             "serving codebook {} version {} fingerprint {} by plan {}",
             name,
@@ -194,7 +203,7 @@ public class CodebookRegistry implements DisposableBean {
   }
 
   private ResidualQuantizer tested(Codebook codebook) {
-    var quantizer = new ResidualQuantizer(codebook, backend, pool, tableBudget);
+    var quantizer = new ResidualQuantizer(codebook, backend, pool, tableBudget, screening);
     try {
       quantizer.selfTest();
     } catch (RuntimeException | Error e) {
@@ -254,6 +263,7 @@ public class CodebookRegistry implements DisposableBean {
 
   private void swap(ServedCodebook next) {
     ServedCodebook previous = active.put(next.name(), next);
+    meters.register(next.name(), next.quantizer().codebook().levels());
     failures.remove(next.name());
     if (previous != null) {
       previous.release();
@@ -287,6 +297,7 @@ public class CodebookRegistry implements DisposableBean {
    * @param plan how it is encoded with
    * @param planReason why that plan
    * @param residentBytes memory it takes on the device and in tables
+   * @param screening what 8-bit products proved since it became resident, if they are used
    */
   public record Resident(
       String codebook,
@@ -296,7 +307,23 @@ public class CodebookRegistry implements DisposableBean {
       List<Integer> codebookWidths,
       String plan,
       String planReason,
-      long residentBytes) {
+      long residentBytes,
+      @Nullable Screened screening) {
+
+    /**
+     * Screening in numbers.
+     *
+     * @param rows rows screened
+     * @param survivorsPerRow centroids of each level that were left, on average
+     * @param float64ProductsPerRow dot products then summed in float64, on average
+     */
+    public record Screened(long rows, List<Double> survivorsPerRow, double float64ProductsPerRow) {
+      static @Nullable Screened of(@Nullable ScreeningStatistics done) {
+        return done == null || done.rows() == 0
+            ? null
+            : new Screened(done.rows(), done.survivorsPerRow(), done.summedPerRow());
+      }
+    }
 
     static Resident of(ServedCodebook served) {
       ResidualQuantizer quantizer = served.quantizer();
@@ -308,8 +335,14 @@ public class CodebookRegistry implements DisposableBean {
           quantizer.codebook().widths(),
           quantizer.plan(),
           quantizer.planReason(),
-          quantizer.residentBytes());
+          quantizer.residentBytes(),
+          Screened.of(quantizer.screening()));
     }
+  }
+
+  /** The quantizer of the active version, for measuring it, if there is one. */
+  Optional<ResidualQuantizer> activeQuantizer(String name) {
+    return Optional.ofNullable(active.get(name)).map(ServedCodebook::quantizer);
   }
 
   /** All resident versions: the active ones by name, then those pinned by requests. */

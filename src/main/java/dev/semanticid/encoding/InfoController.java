@@ -42,6 +42,7 @@ class InfoController {
       @Nullable Instant builtAt,
       @Schema(example = "nd4j") String backend,
       String device,
+      @Schema(example = "oneDNN 3.11.0, AVX-512 VNNI, 255 steps") @Nullable String screeningDevice,
       int threads,
       List<CodebookRegistry.Resident> codebooks,
       Limits limits) {}
@@ -65,6 +66,7 @@ class InfoController {
         build == null ? null : build.getTime(),
         backend.name(),
         backend.device(),
+        backend.int8() == null ? null : backend.int8().device(),
         properties.effectiveThreads(),
         registry.residents(),
         new Limits(

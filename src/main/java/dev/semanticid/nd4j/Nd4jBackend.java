@@ -1,6 +1,7 @@
 package dev.semanticid.nd4j;
 
 import dev.semanticid.core.compute.ComputeBackend;
+import dev.semanticid.core.compute.Int8Backend;
 import dev.semanticid.core.compute.ResidentCodebook;
 import java.util.Properties;
 import java.util.Queue;
@@ -34,12 +35,25 @@ public final class Nd4jBackend implements ComputeBackend {
    */
   private static final int FEWEST_FOR_GEMM = 12;
 
+  private final @Nullable Int8Backend int8;
   private final String device;
   private final boolean onCpu;
   private final Queue<Staging> idle = new ConcurrentLinkedQueue<>();
 
-  /** Starts ND4J, which takes a second or more the first time in a process. */
+  /**
+   * Starts ND4J without 8-bit products, which takes a second or more the first time in a process.
+   */
   public Nd4jBackend() {
+    this(null);
+  }
+
+  /**
+   * Starts ND4J with another library's 8-bit products on the CPU beside it.
+   *
+   * @param int8 what {@link #int8()} gives, or null; closed with this object
+   */
+  public Nd4jBackend(@Nullable Int8Backend int8) {
+    this.int8 = int8;
     Nd4j.factory();
     openblas.blas_set_num_threads(1);
     this.onCpu = Nd4j.getBackend().getClass().getSimpleName().equals("CpuBackend");
@@ -75,6 +89,12 @@ public final class Nd4jBackend implements ComputeBackend {
     return device;
   }
 
+  /** None on a GPU: vectors would go there and products come back for nothing. */
+  @Override
+  public @Nullable Int8Backend int8() {
+    return onCpu ? int8 : null;
+  }
+
   @Override
   public ResidentCodebook makeResident(float[] matrix, int rows, int dimension) {
     ComputeBackend.requireShape(matrix, rows, dimension);
@@ -88,6 +108,9 @@ public final class Nd4jBackend implements ComputeBackend {
   public void close() {
     for (Staging staging = idle.poll(); staging != null; staging = idle.poll()) {
       staging.close();
+    }
+    if (int8 != null) {
+      int8.close();
     }
   }
 

@@ -1,9 +1,13 @@
 package dev.semanticid.system;
 
 import dev.semanticid.core.compute.ComputeBackend;
+import dev.semanticid.core.compute.Int8Backend;
 import dev.semanticid.core.compute.JavaBackend;
 import dev.semanticid.core.compute.WorkerPool;
+import dev.semanticid.core.quantizer.Screening;
 import dev.semanticid.nd4j.Nd4jBackend;
+import dev.semanticid.onednn.OneDnnBackend;
+import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 import org.springframework.beans.factory.annotation.Qualifier;
@@ -20,10 +24,12 @@ class ComputeConfiguration {
   ComputeBackend computeBackend(SemanticIdProperties properties) {
     long began = System.nanoTime();
     ComputeBackend backend = choose(properties);
+    Int8Backend int8 = backend.int8();
     LOG.info(
-        "computing on {}: {} (started in {} ms)",
+        "computing on {}: {}; 8-bit products: {} (started in {} ms)",
         backend.name(),
         backend.device(),
+        int8 == null ? "none" : int8.device(),
         (System.nanoTime() - began) / 1_000_000);
     return backend;
   }
@@ -34,7 +40,7 @@ class ComputeConfiguration {
     }
     Nd4jBackend.boundOffHeapMemory(properties.maxOffHeap().toBytes());
     try {
-      return new Nd4jBackend();
+      return new Nd4jBackend(int8(properties.screening()));
     } catch (RuntimeException | LinkageError e) {
       if (properties.backend() == SemanticIdProperties.Backend.ND4J) {
         throw new IllegalStateException(
@@ -42,6 +48,18 @@ class ComputeConfiguration {
       }
       LOG.warn("ND4J cannot be loaded, computing in plain Java, which is slower: {}", e.toString());
       return new JavaBackend();
+    }
+  }
+
+  private static @Nullable Int8Backend int8(Screening screening) {
+    if (screening == Screening.NEVER) {
+      return null;
+    }
+    try {
+      return new OneDnnBackend();
+    } catch (RuntimeException | LinkageError e) {
+      LOG.warn("no screening by 8-bit products, encoding is slower: {}", e.toString());
+      return null;
     }
   }
 

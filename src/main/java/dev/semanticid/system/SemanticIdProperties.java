@@ -1,5 +1,6 @@
 package dev.semanticid.system;
 
+import dev.semanticid.core.quantizer.Screening;
 import java.nio.file.Path;
 import java.time.Duration;
 import org.jspecify.annotations.Nullable;
@@ -16,6 +17,8 @@ import org.springframework.util.unit.DataSize;
  * @param backend where dot products are computed
  * @param threads threads that encode, and as many that train; 0 for one per processor
  * @param tableBudget memory that the tables of the one-GEMM plan may take per codebook
+ * @param screening whether 8-bit products prove centroids wrong before anything else, where ND4J
+ *     runs on the CPU
  * @param maxOffHeap memory that the backend may take outside the heap
  * @param encoding settings of {@code /encode}
  * @param training settings of {@code /train}
@@ -29,6 +32,7 @@ public record SemanticIdProperties(
     @DefaultValue("auto") Backend backend,
     @DefaultValue("0") int threads,
     @DefaultValue("256MB") DataSize tableBudget,
+    @DefaultValue("auto") Screening screening,
     @DefaultValue("2GB") DataSize maxOffHeap,
     @DefaultValue Encoding encoding,
     @DefaultValue Training training,

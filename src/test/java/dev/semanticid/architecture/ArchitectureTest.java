@@ -84,18 +84,38 @@ class ArchitectureTest {
           .resideOutsideOfPackage(ROOT + ".nd4j..")
           .should()
           .dependOnClassesThat()
-          .resideInAnyPackage("org.nd4j..", "org.bytedeco..")
+          .resideInAnyPackage("org.nd4j..", "org.bytedeco.openblas..")
           .because("another backend must be able to take ND4J's place");
 
   @ArchTest
-  static final ArchRule THE_BACKEND_KNOWS_ONLY_THE_CORE =
+  static final ArchRule ONLY_ITS_BACKEND_KNOWS_ONEDNN =
       noClasses()
           .that()
-          .resideInAPackage(ROOT + ".nd4j..")
+          .resideOutsideOfPackage(ROOT + ".onednn..")
+          .should()
+          .dependOnClassesThat()
+          .resideInAPackage("org.bytedeco.dnnl..")
+          .because("another library must be able to take oneDNN's place");
+
+  @ArchTest
+  static final ArchRule ONLY_BACKENDS_KNOW_NATIVE_MEMORY =
+      noClasses()
+          .that()
+          .resideOutsideOfPackages(ROOT + ".nd4j..", ROOT + ".onednn..")
+          .should()
+          .dependOnClassesThat()
+          .resideInAPackage("org.bytedeco..")
+          .because("what is not the heap's is freed by hand");
+
+  @ArchTest
+  static final ArchRule BACKENDS_KNOW_ONLY_THE_CORE =
+      noClasses()
+          .that()
+          .resideInAnyPackage(ROOT + ".nd4j..", ROOT + ".onednn..")
           .should()
           .dependOnClassesThat(
               resideInAPackage(ROOT + "..")
-                  .and(not(resideInAnyPackage(ROOT + ".nd4j..", CORE + "..")))
+                  .and(not(resideInAnyPackage(ROOT + ".nd4j..", ROOT + ".onednn..", CORE + "..")))
                   .or(resideInAnyPackage("org.springframework..", "jakarta..")))
           .because("the backend travels with the core, without the service");
 
@@ -111,7 +131,8 @@ class ArchitectureTest {
   static final ArchRule THE_CODEBOOK_KNOWS_NO_FEATURE =
       noClasses()
           .that()
-          .resideInAnyPackage(ROOT + ".codebook..", ROOT + ".nd4j..", CORE + "..")
+          .resideInAnyPackage(
+              ROOT + ".codebook..", ROOT + ".nd4j..", ROOT + ".onednn..", CORE + "..")
           .should()
           .dependOnClassesThat()
           .resideInAnyPackage(ROOT + ".encoding..", ROOT + ".training..", ROOT + ".catalog..")

@@ -38,7 +38,7 @@ public final class Centroids {
     var dot = new DotProduct();
     double max = 0;
     for (int k = 0; k < width; k++) {
-      squaredNorms[k] = dot.of(data, k * dimension, data, k * dimension, dimension);
+      squaredNorms[k] = dot.squaredNorm(data, k * dimension, dimension);
       norms[k] = Math.sqrt(squaredNorms[k]);
       halfSquaredNorms[k] = (float) (0.5 * squaredNorms[k]);
       max = Math.max(max, norms[k]);

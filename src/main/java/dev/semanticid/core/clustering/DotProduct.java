@@ -26,32 +26,88 @@ public final class DotProduct {
     Arrays.fill(sums, 0, used, 0);
     int i = 0;
     for (; used == LANES && i + LANES <= d; i += LANES) {
-      accumulate(sums, x, xBegin + i, c, cBegin + i);
+      accumulateMany(sums, x, xBegin + i, c, cBegin + i);
     }
     for (; i + FEW_LANES <= d; i += FEW_LANES) {
-      accumulateFew(sums, x, xBegin + i, c, cBegin + i);
+      accumulate(sums, x, xBegin + i, c, cBegin + i);
     }
-    double even = 0;
-    double odd = 0;
-    for (int lane = 0; lane < used; lane += 2) {
-      even += sums[lane];
-      odd += sums[lane + 1];
-    }
+    double rest = 0;
     for (; i < d; i++) {
-      even += (double) x[xBegin + i] * c[cBegin + i];
+      rest += (double) x[xBegin + i] * c[cBegin + i];
     }
-    return even + odd;
+    return total(sums, used) + rest;
   }
 
-  private static void accumulate(double[] sums, float[] x, int xBegin, float[] c, int cBegin) {
+  /** The squared norm of {@code d} components from {@code begin} on. */
+  public double squaredNorm(float[] x, int begin, int d) {
+    double[] sums = lanes;
+    int used = d < LONG ? FEW_LANES : LANES;
+    Arrays.fill(sums, 0, used, 0);
+    int i = 0;
+    for (; used == LANES && i + LANES <= d; i += LANES) {
+      accumulateSquares(sums, x, begin + i);
+    }
+    for (; i + FEW_LANES <= d; i += FEW_LANES) {
+      accumulate(sums, x, begin + i, x, begin + i);
+    }
+    double rest = 0;
+    for (; i < d; i++) {
+      rest += (double) x[begin + i] * x[begin + i];
+    }
+    return total(sums, used) + rest;
+  }
+
+  /** The sum of the first {@code n} values. */
+  public double sum(float[] values, int n) {
+    double[] sums = lanes;
+    Arrays.fill(sums, 0, FEW_LANES, 0);
+    int i = 0;
+    for (; i + FEW_LANES <= n; i += FEW_LANES) {
+      accumulate(sums, values, i);
+    }
+    double rest = 0;
+    for (; i < n; i++) {
+      rest += values[i];
+    }
+    return total(sums, FEW_LANES) + rest;
+  }
+
+  private static double total(double[] sums, int used) {
+    double a = 0;
+    double b = 0;
+    double c = 0;
+    double d = 0;
+    for (int lane = 0; lane < used; lane += 4) {
+      a += sums[lane];
+      b += sums[lane + 1];
+      c += sums[lane + 2];
+      d += sums[lane + 3];
+    }
+    return a + b + (c + d);
+  }
+
+  private static void accumulateMany(double[] sums, float[] x, int xBegin, float[] c, int cBegin) {
     for (int i = 0; i < LANES; i++) {
       sums[i] += (double) x[xBegin + i] * c[cBegin + i];
     }
   }
 
-  private static void accumulateFew(double[] sums, float[] x, int xBegin, float[] c, int cBegin) {
+  private static void accumulateSquares(double[] sums, float[] x, int begin) {
+    for (int i = 0; i < LANES; i++) {
+      double component = x[begin + i];
+      sums[i] += component * component;
+    }
+  }
+
+  private static void accumulate(double[] sums, float[] x, int xBegin, float[] c, int cBegin) {
     for (int i = 0; i < FEW_LANES; i++) {
       sums[i] += (double) x[xBegin + i] * c[cBegin + i];
+    }
+  }
+
+  private static void accumulate(double[] sums, float[] values, int begin) {
+    for (int i = 0; i < FEW_LANES; i++) {
+      sums[i] += values[begin + i];
     }
   }
 }

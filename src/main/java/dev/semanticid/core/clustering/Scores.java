@@ -36,12 +36,53 @@ public final class Scores {
     return products;
   }
 
+  /** The scores of the last {@link #values(int)}; not a copy. */
+  public float[] values() {
+    return values;
+  }
+
   /**
    * Finds every score within {@code tolerance} of the smallest of the first {@code width}.
    *
    * @return how many there are in {@link #candidates}, or 0 if the smallest is not finite
    */
   public int within(double tolerance, int width) {
+    int smallest = smallest(width);
+    return smallest < 0 ? 0 : upTo(Math.nextUp((float) (values[smallest] + tolerance)), width);
+  }
+
+  /**
+   * Takes the first {@code width} scores for lower bounds, finds the least upper bound, and those
+   * lower bounds that are not above it. Upper bounds are {@code values[k] + 2·(a·p[k] + b·q[k]) +
+   * tolerance}.
+   *
+   * @return how many there are in {@link #candidates}, or 0 if the smallest is not finite
+   */
+  public int mayBeSmallest(int width, float a, float[] p, float b, float[] q, double tolerance) {
+    int smallest = smallest(width);
+    if (smallest < 0) {
+      return 0;
+    }
+    double limit = upper(smallest, a, p, b, q, tolerance);
+    int count = upTo(Math.nextUp((float) limit), width);
+    for (int i = 0; i < count; i++) {
+      limit = Math.min(limit, upper(candidates[i], a, p, b, q, tolerance));
+    }
+    int left = 0;
+    for (int i = 0; i < count; i++) {
+      if (values[candidates[i]] <= limit) {
+        candidates[left++] = candidates[i];
+      }
+    }
+    return left;
+  }
+
+  private double upper(int k, float a, float[] p, float b, float[] q, double tolerance) {
+    return values[k] + 2 * ((double) a * p[k] + (double) b * q[k]) + tolerance;
+  }
+
+  /** Where the smallest score is, or −1 if it is not finite; leaves the minima of blocks. */
+  private int smallest(int width) {
     float smallest = Float.POSITIVE_INFINITY;
     int blocks = 0;
     int k = 0;
@@ -60,14 +101,26 @@ public final class Scores {
       smallest = Math.min(smallest, least);
     }
     if (!Float.isFinite(smallest)) {
-      return 0;
+      return -1;
     }
-    float limit = Math.nextUp((float) (smallest + tolerance));
+    int block = 0;
+    while (blockMinima[block] != smallest) {
+      block++;
+    }
+    k = block * BLOCK;
+    while (values[k] != smallest) {
+      k++;
+    }
+    return k;
+  }
+
+  /** Gathers the scores that are no larger than {@code limit}. */
+  private int upTo(float limit, int width) {
     int count = 0;
-    for (int block = 0; block < blocks; block++) {
+    for (int begin = 0, block = 0; begin < width; begin += BLOCK, block++) {
       if (blockMinima[block] <= limit) {
-        int end = Math.min(width, (block + 1) * BLOCK);
-        for (int i = block * BLOCK; i < end; i++) {
+        int end = Math.min(width, begin + BLOCK);
+        for (int i = begin; i < end; i++) {
           if (values[i] <= limit) {
             candidates[count++] = i;
           }
@@ -77,7 +130,7 @@ public final class Scores {
     return count;
   }
 
-  /** What {@link #within} found, ascending; not a copy. */
+  /** What was found last, ascending; not a copy. */
   public int[] candidates() {
     return candidates;
   }

@@ -1,5 +1,7 @@
 package dev.semanticid.core.compute;
 
+import org.jspecify.annotations.Nullable;
+
 /**
  * Where dot products are computed: a CPU library or a GPU. A backend is asked per batch, not per
  * pair, and may round as float32 does in any order of summation: what it returns only narrows the
@@ -49,6 +51,11 @@ public interface ComputeBackend extends AutoCloseable {
           "dimension %d is too large for float32".formatted(dimension));
     }
     return nu / (1 - nu);
+  }
+
+  /** Exact 8-bit products beside the float32 ones, or null where there are none. */
+  default @Nullable Int8Backend int8() {
+    return null;
   }
 
   @Override

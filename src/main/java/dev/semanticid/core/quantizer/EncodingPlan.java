@@ -1,13 +1,39 @@
 package dev.semanticid.core.quantizer;
 
+import java.util.List;
+import org.jspecify.annotations.Nullable;
+
 /**
  * One way to find a codebook's codes; all plans find the same ones. Safe for use by several
  * threads.
  */
 interface EncodingPlan extends AutoCloseable {
 
+  /** The plans among which this one chooses: itself, if it is none of several. */
+  default List<EncodingPlan> alternatives() {
+    return List.of(this);
+  }
+
+  /** What screening in 8 bits has done, or null if this plan never does. */
+  default @Nullable ScreeningStatistics screening() {
+    return null;
+  }
+
   /** Name as {@code GET /info} shows it. */
   String name();
+
+  /** Why this plan, in words. */
+  default String reason() {
+    return "";
+  }
+
+  /**
+   * Gets ready for rows like these, and counts from 0 after.
+   *
+   * @param vectors n × d, row-major
+   * @param codes room for n × L
+   */
+  default void warmUp(float[] vectors, int n, int[] codes) {}
 
   /** Rows of a block that suit this plan's caches. */
   int blockRows();

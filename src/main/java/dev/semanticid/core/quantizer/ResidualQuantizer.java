@@ -2,12 +2,14 @@ package dev.semanticid.core.quantizer;
 
 import dev.semanticid.core.clustering.RandomStream;
 import dev.semanticid.core.compute.ComputeBackend;
+import dev.semanticid.core.compute.Int8Backend;
 import dev.semanticid.core.compute.WorkerPool;
 import dev.semanticid.core.vector.VectorBatch;
 import java.util.Arrays;
 import java.util.Queue;
 import java.util.concurrent.ConcurrentLinkedQueue;
 import java.util.concurrent.atomic.LongAdder;
+import org.jspecify.annotations.Nullable;
 
 /**
  * Encodes vectors with a codebook that is resident on a {@link ComputeBackend}, exactly: every code
@@ -25,6 +27,9 @@ public final class ResidualQuantizer implements AutoCloseable {
 
   private static final int SELF_TEST_ROWS = 32;
 
+  /** Made as those of the self-test are; the largest blocks that are timed. */
+  private static final int WARM_UP_ROWS = 128;
+
   private final Codebook codebook;
   private final EncodingPlan plan;
   private final String planReason;
@@ -33,30 +38,62 @@ public final class ResidualQuantizer implements AutoCloseable {
   private final LongAdder encodedRows = new LongAdder();
   private final LongAdder rescoredDecisions = new LongAdder();
 
+  /** As the other constructor, with {@link Screening#AUTO}. */
+  public ResidualQuantizer(
+      Codebook codebook, ComputeBackend backend, WorkerPool pool, long tableBudget) {
+    this(codebook, backend, pool, tableBudget, Screening.AUTO);
+  }
+
   /**
-   * Makes the codebook resident, with the plan that one GEMM for all levels if its tables fit the
-   * budget.
+   * Makes the codebook resident, with a plan that needs one GEMM for all levels if its tables fit
+   * the budget.
    *
    * @param codebook what to encode with
    * @param backend where its centroids shall live; not closed with this object
    * @param pool the threads that large batches are shared among; not closed with this object
    * @param tableBudget bytes that tables may take; 0 always chooses the plan that forms residuals
+   * @param screening whether to use the backend's 8-bit products, if it has any
    */
   public ResidualQuantizer(
-      Codebook codebook, ComputeBackend backend, WorkerPool pool, long tableBudget) {
+      Codebook codebook,
+      ComputeBackend backend,
+      WorkerPool pool,
+      long tableBudget,
+      Screening screening) {
     this.codebook = codebook;
     this.pool = pool;
     long tableBytes = GramTables.bytes(codebook);
     boolean stacked =
-        tableBudget > 0 && tableBytes <= tableBudget && StackedPlan.fitsArrays(codebook);
+        tableBudget > 0 && tableBytes <= tableBudget && StackedCodebook.fitsArrays(codebook);
     this.plan =
-        stacked ? new StackedPlan(codebook, backend, pool) : new ResidualPlan(codebook, backend);
+        stacked
+            ? stackedPlan(codebook, backend, pool, screening)
+            : new ResidualPlan(codebook, backend);
     this.planReason =
         "tables need %d bytes, the budget is %d: %s"
             .formatted(
                 tableBytes,
                 tableBudget,
                 stacked ? "one GEMM for all levels" : "one GEMM per level, on formed residuals");
+  }
+
+  private static EncodingPlan stackedPlan(
+      Codebook codebook, ComputeBackend backend, WorkerPool pool, Screening screening) {
+    var stacked = new StackedCodebook(codebook, pool);
+    Int8Backend int8 = backend.int8();
+    if (int8 == null || screening == Screening.NEVER || !Int8Plan.suits(codebook)) {
+      return new Float32Plan(stacked, backend);
+    }
+    var screened = new Int8Plan(stacked, int8);
+    if (screening == Screening.ALWAYS) {
+      return screened;
+    }
+    try {
+      return new AdaptivePlan(codebook, new Float32Plan(stacked, backend), screened);
+    } catch (RuntimeException | Error e) {
+      screened.close();
+      throw e;
+    }
   }
 
   /** The codebook it encodes with. */
@@ -71,7 +108,13 @@ public final class ResidualQuantizer implements AutoCloseable {
 
   /** Why that plan. */
   public String planReason() {
-    return planReason;
+    String reason = plan.reason();
+    return reason.isEmpty() ? planReason : planReason + "; " + reason;
+  }
+
+  /** What screening in 8 bits has done so far, or null if it never does with this codebook. */
+  public @Nullable ScreeningStatistics screening() {
+    return plan.screening();
   }
 
   /** Memory held on the device and in tables, in bytes. */
@@ -159,17 +202,55 @@ public final class ResidualQuantizer implements AutoCloseable {
   }
 
   /**
-   * Encodes rows made from the codebook (sums of its centroids, with and without noise) by plan and
-   * by loop.
+   * Encodes rows made from the codebook (sums of its centroids, with and without noise) by every
+   * plan it may use, and by loop. Afterwards plans are chosen by the time that they take for such
+   * rows.
    *
    * @throws IllegalStateException if they differ, because then backend or memory is at fault
    */
   public void selfTest() {
+    int levels = codebook.levels();
+    float[] rows = rowsOfCentroids(WARM_UP_ROWS);
+    int[] expected = new int[SELF_TEST_ROWS * levels];
+    var loop = new ResidualLoop(codebook.dimension(), codebook.settings());
+    loop.begin(rows, 0, SELF_TEST_ROWS);
+    for (int l = 0; l < levels; l++) {
+      loop.enter(l);
+      for (int row = 0; row < SELF_TEST_ROWS; row++) {
+        expected[row * levels + l] =
+            codebook.centroids(l).nearest(loop.residuals(), row * codebook.dimension());
+      }
+      loop.leave(codebook.centroids(l).data(), expected, l, levels);
+    }
+    int[] codes = new int[expected.length];
+    for (EncodingPlan alternative : plan.alternatives()) {
+      int block = Math.min(SELF_TEST_ROWS, alternative.blockRows());
+      EncodingPlan.Worker worker = alternative.newWorker();
+      for (int row = 0; row < SELF_TEST_ROWS; row += block) {
+        int count = Math.min(block, SELF_TEST_ROWS - row);
+        worker.encode(rows, row * codebook.dimension(), count, codes, row * levels);
+      }
+      int differs = Arrays.mismatch(codes, expected);
+      if (differs >= 0) {
+        throw new IllegalStateException(
+            "self-test failed on plan %s: row %d level %d has code %d instead of %d"
+                .formatted(
+                    alternative.name(),
+                    differs / levels,
+                    differs % levels,
+                    codes[differs],
+                    expected[differs]));
+      }
+    }
+    plan.warmUp(rows, WARM_UP_ROWS, new int[WARM_UP_ROWS * levels]);
+  }
+
+  private float[] rowsOfCentroids(int n) {
     int d = codebook.dimension();
     int levels = codebook.levels();
     var random = RandomStream.of(d, RandomStream.Purpose.SELF_TEST, levels);
-    float[] rows = new float[SELF_TEST_ROWS * d];
-    for (int row = 0; row < SELF_TEST_ROWS; row++) {
+    float[] rows = new float[n * d];
+    for (int row = 0; row < n; row++) {
       for (int l = 0; l < levels; l++) {
         int k = RandomStream.below(random, codebook.width(l));
         for (int i = 0; i < d; i++) {
@@ -182,28 +263,7 @@ public final class ResidualQuantizer implements AutoCloseable {
         }
       }
     }
-    int[] codes = encode(new VectorBatch(rows, SELF_TEST_ROWS, d));
-    int[] expected = new int[codes.length];
-    var loop = new ResidualLoop(d, codebook.settings());
-    loop.begin(rows, 0, SELF_TEST_ROWS);
-    for (int l = 0; l < levels; l++) {
-      loop.enter(l);
-      for (int row = 0; row < SELF_TEST_ROWS; row++) {
-        expected[row * levels + l] = codebook.centroids(l).nearest(loop.residuals(), row * d);
-      }
-      loop.leave(codebook.centroids(l).data(), expected, l, levels);
-    }
-    int differs = Arrays.mismatch(codes, expected);
-    if (differs >= 0) {
-      throw new IllegalStateException(
-          "self-test failed on plan %s: row %d level %d has code %d instead of %d"
-              .formatted(
-                  plan.name(),
-                  differs / levels,
-                  differs % levels,
-                  codes[differs],
-                  expected[differs]));
-    }
+    return rows;
   }
 
   @Override

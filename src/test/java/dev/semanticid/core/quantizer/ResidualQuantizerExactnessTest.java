@@ -3,10 +3,12 @@ package dev.semanticid.core.quantizer;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import dev.semanticid.core.compute.ComputeBackend;
+import dev.semanticid.core.compute.ExactInt8;
 import dev.semanticid.core.compute.JavaBackend;
 import dev.semanticid.core.compute.WorkerPool;
 import dev.semanticid.core.vector.VectorBatch;
 import dev.semanticid.nd4j.Nd4jBackend;
+import dev.semanticid.onednn.OneDnnBackend;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
@@ -27,6 +29,7 @@ import org.junit.jupiter.params.provider.MethodSource;
 class ResidualQuantizerExactnessTest {
 
   private final List<ComputeBackend> backends = new ArrayList<>();
+  private final List<ComputeBackend> screening = new ArrayList<>();
   private final WorkerPool two = new WorkerPool(2, "test");
 
   /** One codebook shape; all widths and dimensions are meant to be awkward for something. */
@@ -36,11 +39,16 @@ class ResidualQuantizerExactnessTest {
   void startBackends() {
     backends.add(new JavaBackend());
     backends.add(new Nd4jBackend());
+    screening.add(ExactInt8.beside(new JavaBackend(), new OneDnnBackend()));
+    for (int largest : new int[] {2, 6, 30, 126, 254}) {
+      screening.add(ExactInt8.beside(new JavaBackend(), new ExactInt8(largest)));
+    }
   }
 
   @AfterAll
   void closeBackends() {
     backends.forEach(ComputeBackend::close);
+    screening.forEach(ComputeBackend::close);
     two.close();
   }
 
@@ -71,11 +79,34 @@ class ResidualQuantizerExactnessTest {
     int[] expected = new ReferenceQuantizer(codebook).encodeAll(rows, n);
     for (ComputeBackend backend : backends) {
       for (long budget : new long[] {0, Long.MAX_VALUE}) {
-        try (var quantizer = new ResidualQuantizer(codebook, backend, two, budget)) {
-          int[] codes = quantizer.encode(VectorBatch.of(rows, shape.dimension()));
-          assertSameRows(shape, backend.name() + "/" + quantizer.plan(), rows, codes, expected);
-        }
+        assertCodes(shape, codebook, backend, budget, rows, expected);
       }
+    }
+  }
+
+  @ParameterizedTest
+  @MethodSource("shapes")
+  void encode_screened_agreesWithReference(Shape shape) {
+    var random = new SplittableRandom(8);
+    Codebook codebook = randomCodebook(shape, random);
+    int n = shape.dimension() > 300 ? 400 : 1500;
+    float[] rows = new AdversarialRows(codebook, random).make(n);
+    int[] expected = new ReferenceQuantizer(codebook).encodeAll(rows, n);
+    for (ComputeBackend backend : screening) {
+      assertCodes(shape, codebook, backend, Long.MAX_VALUE, rows, expected);
+    }
+  }
+
+  private void assertCodes(
+      Shape shape,
+      Codebook codebook,
+      ComputeBackend backend,
+      long budget,
+      float[] rows,
+      int[] expected) {
+    try (var quantizer = new ResidualQuantizer(codebook, backend, two, budget, Screening.ALWAYS)) {
+      int[] codes = quantizer.encode(VectorBatch.of(rows, shape.dimension()));
+      assertSameRows(shape, backend.device() + "/" + quantizer.plan(), rows, codes, expected);
     }
   }
 

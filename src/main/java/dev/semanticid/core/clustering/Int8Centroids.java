@@ -1,0 +1,160 @@
+package dev.semanticid.core.clustering;
+
+import dev.semanticid.core.compute.Int8Backend;
+import java.util.Arrays;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * The centroids of one level in 8 bits: {@code C[k] = m + t_k·w_k + (an error of norm at most
+ * f_k)}, with w_k of components from −127 to 127, a step t_k for each centroid, and m the mean of
+ * all where that makes what is left much shorter, else 0. Scores of one vector differ by the same
+ * {@code u·m} for all centroids, so m need not enter them.
+ */
+public final class Int8Centroids {
+
+  /** Covers the float64 rounding of the norms computed here, which is 10⁻¹¹ at most. */
+  private static final double WIDER = 1 + 1e-9;
+
+  /** Centring is worth its own dot product where it takes this share off the squared norms. */
+  private static final double WORTHWHILE = 0.1;
+
+  private final int width;
+  private final int dimension;
+  private final byte[] components;
+  private final float[] mean;
+  private final boolean centred;
+  private final float[] steps;
+  private final float[] codedNorms;
+  private final float[] errorNorms;
+  private final int[] sums;
+  private final double maxCodedNorm;
+  private final double maxErrorNorm;
+
+  /**
+   * Codes a level's centroids.
+   *
+   * @param centroids the level
+   */
+  public Int8Centroids(Centroids centroids) {
+    this.width = centroids.width();
+    this.dimension = centroids.dimension();
+    this.components = new byte[Math.multiplyExact(width, 4 * Int8Rows.words(dimension))];
+    this.mean = new float[dimension];
+    this.steps = new float[width];
+    this.codedNorms = new float[width];
+    this.errorNorms = new float[width];
+    this.sums = new int[width];
+    this.centred = center(centroids);
+    double meanNorm = 0;
+    for (float component : mean) {
+      meanNorm += (double) component * component;
+    }
+    meanNorm = Math.sqrt(meanNorm);
+    double maxCoded = 0;
+    double maxError = 0;
+    for (int k = 0; k < width; k++) {
+      code(centroids.data(), k, centroids.norms()[k] + meanNorm);
+      maxCoded = Math.max(maxCoded, codedNorms[k]);
+      maxError = Math.max(maxError, errorNorms[k]);
+    }
+    this.maxCodedNorm = maxCoded;
+    this.maxErrorNorm = maxError;
+  }
+
+  private boolean center(Centroids centroids) {
+    double[] sum = new double[dimension];
+    double squares = 0;
+    for (int k = 0; k < width; k++) {
+      squares += centroids.squaredNorms()[k];
+      for (int i = 0; i < dimension; i++) {
+        sum[i] += centroids.data()[k * dimension + i];
+      }
+    }
+    double squaredMean = 0;
+    for (int i = 0; i < dimension; i++) {
+      mean[i] = (float) (sum[i] / width);
+      squaredMean += (double) mean[i] * mean[i];
+    }
+    if (squaredMean * width > WORTHWHILE * squares) {
+      return true;
+    }
+    Arrays.fill(mean, 0f);
+    return false;
+  }
+
+  private void code(float[] data, int k, double magnitude) {
+    int begin = k * dimension;
+    int coded = k * 4 * Int8Rows.words(dimension);
+    double largest = 0;
+    for (int i = 0; i < dimension; i++) {
+      largest = Math.max(largest, Math.abs((double) data[begin + i] - mean[i]));
+    }
+    float step = (float) (largest / Int8Backend.LARGEST_SIGNED);
+    steps[k] = step;
+    double squaredError = 0;
+    long squares = 0;
+    int sum = 0;
+    for (int i = 0; i < dimension; i++) {
+      double e = (double) data[begin + i] - mean[i];
+      int w =
+          step == 0
+              ? 0
+              : Math.clamp(
+                  Math.round(e / step), -Int8Backend.LARGEST_SIGNED, Int8Backend.LARGEST_SIGNED);
+      components[coded + Int8Rows.position(i, dimension)] = (byte) w;
+      double error = e - (double) step * w;
+      squaredError += error * error;
+      squares += (long) w * w;
+      sum += w;
+    }
+    sums[k] = sum;
+    codedNorms[k] = Math.nextUp((float) (step * Math.sqrt((double) squares) * WIDER));
+    // Forming e and the difference rounds twice, each time by 2⁻⁵³ of at most this magnitude.
+    errorNorms[k] = Math.nextUp((float) (Math.sqrt(squaredError) * WIDER + 0x1p-50 * magnitude));
+  }
+
+  /** Number of centroids K. */
+  public int width() {
+    return width;
+  }
+
+  /** w, K rows of the components that a coded vector has, in their order; not a copy. */
+  public byte[] components() {
+    return components;
+  }
+
+  /** m, d components, or null if it is 0; not a copy. */
+  public float @Nullable [] mean() {
+    return centred ? mean : null;
+  }
+
+  /** t_k; not a copy. */
+  public float[] steps() {
+    return steps;
+  }
+
+  /** ‖t_k·w_k‖, rounded up; not a copy. */
+  public float[] codedNorms() {
+    return codedNorms;
+  }
+
+  /** f_k ≥ ‖C[k] − m − t_k·w_k‖; not a copy. */
+  public float[] errorNorms() {
+    return errorNorms;
+  }
+
+  /** The sum of the components of every w_k; not a copy. */
+  public int[] sums() {
+    return sums;
+  }
+
+  /** The largest ‖t_k·w_k‖. */
+  public double maxCodedNorm() {
+    return maxCodedNorm;
+  }
+
+  /** The largest f_k. */
+  public double maxErrorNorm() {
+    return maxErrorNorm;
+  }
+}

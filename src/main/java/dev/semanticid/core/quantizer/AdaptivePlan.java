@@ -1,0 +1,200 @@
+package dev.semanticid.core.quantizer;
+
+import java.util.List;
+import java.util.Locale;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * Screens in 8 bits where that is faster than in float32, which depends on the data, the CPU and
+ * the size of the block. Each block goes to the plan that has taken less time per row on blocks of
+ * such a size; now and then a piece goes to the other one, to notice when that changes. Both find
+ * the same codes, so a wrong choice costs time and nothing else.
+ */
+final class AdaptivePlan implements EncodingPlan {
+
+  /** Blocks of up to so many rows are timed together; larger ones too. */
+  private static final int[] SIZES = {1, 4, 15, 63, Integer.MAX_VALUE};
+
+  /** Rows of a trial: enough that its time per row says something about large blocks. */
+  private static final int MOST_TRIAL_ROWS = 128;
+
+  /** The slower plan gets this share of the time. */
+  private static final double TRIAL_SHARE = 0.01;
+
+  /**
+   * How fast an estimate follows times above it. It follows those below it at once: what slows a
+   * block down, such as other programs or code not yet compiled, need not concern the next one.
+   */
+  private static final double RISE = 1.0 / 8;
+
+  private static final int WARM_UP_ROUNDS = 8;
+  private static final long LONGEST_WARM_UP = 1_000_000_000;
+
+  private final Codebook codebook;
+  private final Float32Plan float32;
+  private final Int8Plan int8;
+  private final List<EncodingPlan> plans;
+  private final Choice[] choices = new Choice[SIZES.length];
+
+  AdaptivePlan(Codebook codebook, Float32Plan float32, Int8Plan int8) {
+    this.codebook = codebook;
+    this.float32 = float32;
+    this.int8 = int8;
+    this.plans = List.of(float32, int8);
+    for (int i = 0; i < choices.length; i++) {
+      choices[i] = new Choice();
+    }
+  }
+
+  @Override
+  public String name() {
+    return plans.get(choices[choices.length - 1].faster()).name();
+  }
+
+  @Override
+  public String reason() {
+    Choice large = choices[choices.length - 1];
+    return String.format(
+        Locale.ROOT,
+        "float32 took %.1f µs a row and int8 %.1f in blocks of %d and more",
+        large.nanosPerRow(0) / 1e3,
+        large.nanosPerRow(1) / 1e3,
+        SIZES[SIZES.length - 2] + 1);
+  }
+
+  @Override
+  public List<EncodingPlan> alternatives() {
+    return plans;
+  }
+
+  @Override
+  public @Nullable ScreeningStatistics screening() {
+    return int8.screening();
+  }
+
+  @Override
+  public int blockRows() {
+    return float32.blockRows();
+  }
+
+  @Override
+  public long bytes() {
+    return float32.bytes() + int8.deviceBytes();
+  }
+
+  /**
+   * Times both plans on blocks of every size, at least once, and again while there is time, because
+   * the first times are those of code not yet compiled.
+   */
+  @Override
+  public void warmUp(float[] vectors, int n, int[] codes) {
+    var worker = new AdaptiveWorker();
+    long began = System.nanoTime();
+    for (int round = 0; round < WARM_UP_ROUNDS; round++) {
+      for (int size : SIZES) {
+        for (int plan = 0; plan < plans.size(); plan++) {
+          worker.encodeBy(plan, vectors, 0, Math.min(n, size), codes, 0);
+        }
+      }
+      if (System.nanoTime() - began > LONGEST_WARM_UP) {
+        break;
+      }
+    }
+    int8.warmUp(vectors, 0, codes);
+  }
+
+  @Override
+  public Worker newWorker() {
+    return new AdaptiveWorker();
+  }
+
+  @Override
+  public void close() {
+    float32.close();
+    int8.close();
+  }
+
+  private static int sizeOf(int n) {
+    int size = 0;
+    while (n > SIZES[size]) {
+      size++;
+    }
+    return size;
+  }
+
+  private final class AdaptiveWorker implements Worker {
+
+    private final Worker[] workers = {float32.newWorker(), int8.newWorker()};
+
+    @Override
+    public int encode(float[] vectors, int offset, int n, int[] codes, int codesBegin) {
+      int rescored = 0;
+      int rows;
+      for (int begin = 0; begin < n; begin += rows) {
+        int left = n - begin;
+        Choice choice = choices[sizeOf(left)];
+        int plan = choice.choose(Math.min(left, MOST_TRIAL_ROWS));
+        rows =
+            Math.min(left, plan == choice.faster() ? plans.get(plan).blockRows() : MOST_TRIAL_ROWS);
+        rescored +=
+            encodeBy(
+                plan,
+                vectors,
+                offset + begin * codebook.dimension(),
+                rows,
+                codes,
+                codesBegin + begin * codebook.levels());
+      }
+      return rescored;
+    }
+
+    int encodeBy(int plan, float[] vectors, int offset, int n, int[] codes, int codesBegin) {
+      long began = System.nanoTime();
+      int rescored = workers[plan].encode(vectors, offset, n, codes, codesBegin);
+      choices[sizeOf(n)].took(plan, n, System.nanoTime() - began);
+      return rescored;
+    }
+  }
+
+  /** What blocks of about the same size have taken. */
+  private static final class Choice {
+
+    private final double[] nanosPerRow = {Double.NaN, Double.NaN};
+
+    /** Nanoseconds that the faster plan worked since the last trial of the other. */
+    private double sinceTrial;
+
+    synchronized double nanosPerRow(int plan) {
+      return nanosPerRow[plan];
+    }
+
+    synchronized int faster() {
+      return nanosPerRow[1] <= nanosPerRow[0] ? 1 : 0;
+    }
+
+    /** The plan for the next rows: the faster one, or the other if its trial is due. */
+    synchronized int choose(int trialRows) {
+      for (int plan = 0; plan < nanosPerRow.length; plan++) {
+        if (Double.isNaN(nanosPerRow[plan])) {
+          return plan;
+        }
+      }
+      int faster = faster();
+      int other = 1 - faster;
+      if (sinceTrial * TRIAL_SHARE < nanosPerRow[other] * trialRows) {
+        return faster;
+      }
+      sinceTrial = 0;
+      return other;
+    }
+
+    synchronized void took(int plan, int rows, long nanos) {
+      double sample = (double) nanos / rows;
+      double estimate = nanosPerRow[plan];
+      if (plan == faster()) {
+        sinceTrial += nanos;
+      }
+      nanosPerRow[plan] = !(estimate < sample) ? sample : estimate + (sample - estimate) * RISE;
+    }
+  }
+}
