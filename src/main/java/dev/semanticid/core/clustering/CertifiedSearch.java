@@ -1,26 +1,36 @@
 package dev.semanticid.core.clustering;
 
 import dev.semanticid.core.compute.ResidentCodebook;
+import org.jspecify.annotations.Nullable;
 
 /**
- * Finds the exact nearest centroid of float64 vectors with a float32 GEMM.
+ * Finds the exact nearest centroid of float64 vectors with a float32 or an 8-bit GEMM, whichever
+ * has been faster.
  *
- * <p>For one vector u, its float32 rounding v and the GEMM's {@code p[k] ≈ v·C[k]}, the score
- * {@code s[k] = ½‖C[k]‖² − p[k]} differs from what the float64 loop would give for {@code ½‖u −
- * C[k]‖² − ½‖u‖²} by at most
+ * <p>For one vector u, its float32 rounding v and exact products {@code v·C[k]}, the score {@code
+ * s[k] = ½‖C[k]‖² − v·C[k]} differs from what the float64 loop would give for {@code ½‖u − C[k]‖² −
+ * ½‖u‖²} by at most
  *
  * <pre>
- *   E = γ·‖v‖·M                    the GEMM (M = max ‖C[k]‖, γ of the backend)
- *     + 2⁻²⁴·‖u‖·M                 u rounded to float32
+ *   E = 2⁻²⁴·‖u‖·M                 u rounded to float32 (M = max ‖C[k]‖)
  *     + underflow                  d·2⁻¹²⁵·(1 + ‖u‖ + M): results below the normal range, flushed or not
  *     + ½τ·(‖u‖ + M)²              the loop's own rounding, τ = (d + 4)·2⁻⁵³
- *     + ½τ·M² + 4·2⁻²⁴·(‖u‖·M + M²) the stored ½‖C[k]‖² and the evaluation of s in float32
+ *     + ½τ·M²                      the stored ½‖C[k]‖²
+ * and, computed in float32, more:
+ *     + γ·‖v‖·M                    the GEMM (γ of the backend)
+ *     + 4·2⁻²⁴·(‖u‖·M + M²)        the evaluation of s
+ * or, from 8-bit products, for each k more, with v = v̂ + r and C[k] = m + ĉ_k + f_k:
+ *     + ‖r‖·‖ĉ_k‖ + ‖v‖·‖f_k‖      what they leave out; m is the same for all k
+ *     + 9·2⁻²⁴·(‖u‖·M + M² + (‖u‖ + 2‖r‖)·max‖ĉ‖ + ‖u‖·max‖f‖)  the evaluation in float32
+ * or, summed in float64, more:
+ *     + τ·(‖u‖·M + M²)             the sum in any order, the evaluation
  * </pre>
  *
- * If the best score is ahead of the second by more than 2E it is the loop's choice. Otherwise every
- * centroid within 2E of the best is rescored by the loop itself ({@link ExactDistance}), which
- * settles ties as the contract does. Where float32 could overflow (‖u‖·M or ‖u‖ beyond {@value
- * #LARGEST}) the loop decides among all centroids.
+ * From float32 products, a best score ahead of the second by more than 2E is the loop's choice;
+ * else every centroid within 2E is rescored by the loop itself ({@link ExactDistance}), which
+ * settles ties as the contract does. From 8-bit products, those whose lower bound is above no upper
+ * bound are scored in float64 before that. Where float32 could overflow (‖u‖·M or ‖u‖ beyond
+ * {@value #LARGEST}) the loop decides among all centroids.
  */
 public final class CertifiedSearch {
 
@@ -30,21 +40,45 @@ public final class CertifiedSearch {
   /** No partial sum of a dot product within this bound leaves float32. */
   public static final double LARGEST = 1e30;
 
+  /** The way by float32 products. */
+  public static final int FLOAT32 = 0;
+
+  /** The way by 8-bit products. */
+  public static final int INT8 = 1;
+
   private final Centroids centroids;
   private final ResidentCodebook resident;
+  private final @Nullable Int8Screen screen;
+  private final FasterWay faster;
   private final double gamma;
   private final double tau;
   private final double underflow;
 
+  /** A search by float32 products alone. */
+  public CertifiedSearch(Centroids centroids, ResidentCodebook resident, double gamma) {
+    this(centroids, resident, gamma, null, FasterWay.always(FLOAT32));
+  }
+
   /**
+   * A search by whichever products have been faster.
+   *
    * @param centroids the level's centroids
    * @param resident the same centroids on the device
    * @param gamma the backend's error bound for this dimension
+   * @param screen the same centroids in 8 bits, or null
+   * @param faster which of {@link #FLOAT32} and {@link #INT8} has been faster on such vectors
    */
-  public CertifiedSearch(Centroids centroids, ResidentCodebook resident, double gamma) {
+  public CertifiedSearch(
+      Centroids centroids,
+      ResidentCodebook resident,
+      double gamma,
+      @Nullable Int8Screen screen,
+      FasterWay faster) {
     this.centroids = centroids;
     this.resident = resident;
     this.gamma = gamma;
+    this.screen = screen;
+    this.faster = faster;
     int d = centroids.dimension();
     this.tau = (d + 4) * Centroids.ROUNDOFF;
     this.underflow = d * 0x1p-125;
@@ -68,51 +102,121 @@ public final class CertifiedSearch {
   public int assign(
       double[] u, double[] norms, int n, int[] codes, int codesBegin, int stride, Scratch scratch) {
     int d = centroids.dimension();
-    int width = centroids.width();
     float[] rounded = scratch.vectors(n * d);
     for (int i = 0; i < n * d; i++) {
       rounded[i] = (float) u[i];
     }
-    float[] products = scratch.products(n * width);
-    resident.multiply(rounded, 0, n, products);
-    float[] half = centroids.halfSquaredNorms();
-    Scores search = scratch.scores;
-    float[] scores = search.values(width);
+    int way = screen == null ? FLOAT32 : faster.choose(n);
+    long began = System.nanoTime();
+    if (screen == null || way == FLOAT32) {
+      resident.multiply(rounded, 0, n, scratch.products(n * centroids.width()));
+    } else {
+      Int8Rows coded = scratch.coded(d, screen.zero);
+      coded.code(rounded, 0, n);
+      screen.resident.multiply(coded.components(), n, scratch.int8Products(n * centroids.width()));
+    }
     int rescored = 0;
     for (int row = 0; row < n; row++) {
-      double norm = norms[row];
       int count = 0;
-      if (norm * Math.max(1, centroids.maxNorm()) <= LARGEST) {
-        float[] product = search.products(products, row * width, width);
-        for (int k = 0; k < width; k++) {
-          scores[k] = half[k] - product[k];
-        }
-        count = search.within(2 * error(norm), width);
+      if (norms[row] * Math.max(1, centroids.maxNorm()) <= LARGEST) {
+        count =
+            screen == null || way == FLOAT32
+                ? candidates(norms[row], row, scratch)
+                : candidates(screen, norms[row], row, scratch);
       }
+      int[] candidates = scratch.scores.candidates();
       int code;
       if (count == 1) {
-        code = search.candidates()[0];
+        code = candidates[0];
       } else {
         rescored++;
         code =
             count == 0
                 ? centroids.nearest(u, row * d)
-                : ExactDistance.nearestOf(
-                    u, row * d, centroids.data(), d, search.candidates(), count);
+                : ExactDistance.nearestOf(u, row * d, centroids.data(), d, candidates, count);
       }
       codes[codesBegin + row * stride] = code;
     }
+    faster.took(way, n, System.nanoTime() - began);
     return rescored;
   }
 
+  /** Those that float32 products leave. */
+  private int candidates(double norm, int row, Scratch scratch) {
+    int width = centroids.width();
+    double max = centroids.maxNorm();
+    float[] half = centroids.halfSquaredNorms();
+    Scores search = scratch.scores;
+    float[] scores = search.values(width);
+    float[] product = search.products(scratch.products, row * width, width);
+    for (int k = 0; k < width; k++) {
+      scores[k] = half[k] - product[k];
+    }
+    double error =
+        error(norm) + gamma * norm * max + 4 * Centroids.ROUNDOFF_FLOAT * (norm * max + max * max);
+    return search.within(2 * SLACK * error, width);
+  }
+
+  /** Those that 8-bit products leave, or of several, that float64 ones leave of them. */
+  private int candidates(Int8Screen screen, double norm, int row, Scratch scratch) {
+    int width = centroids.width();
+    double max = centroids.maxNorm();
+    Int8Centroids coded = screen.centroids;
+    double xError = scratch.coded(centroids.dimension(), screen.zero).errorNorm(row);
+    double magnitude =
+        norm * max
+            + max * max
+            + (norm + 2 * xError) * coded.maxCodedNorm()
+            + norm * coded.maxErrorNorm();
+    double common = SLACK * (error(norm) + 9 * Centroids.ROUNDOFF_FLOAT * magnitude);
+    float ofCoded = (float) (SLACK * xError);
+    float ofErrors = (float) (SLACK * norm);
+    int[] products = scratch.levelProducts(width);
+    System.arraycopy(scratch.int8Products, row * width, products, 0, width);
+    coded.lowerBounds(
+        centroids.halfSquaredNorms(),
+        scratch.coded(centroids.dimension(), screen.zero).step(row),
+        products,
+        screen.shifts,
+        ofCoded,
+        ofErrors,
+        scratch.scores.values(width));
+    int count =
+        scratch.scores.mayBeSmallest(
+            width, ofCoded, coded.codedNorms(), ofErrors, coded.errorNorms(), 2 * common);
+    return count < 2 ? count : nearestSums(norm, row, count, scratch);
+  }
+
+  /** Keeps of {@code count} candidates those that may be the nearest by float64 sums. */
+  private int nearestSums(double norm, int row, int count, Scratch scratch) {
+    int d = centroids.dimension();
+    double max = centroids.maxNorm();
+    int[] candidates = scratch.scores.candidates();
+    double[] sums = scratch.sums(count);
+    double best = Double.POSITIVE_INFINITY;
+    for (int i = 0; i < count; i++) {
+      int k = candidates[i];
+      double dot = scratch.dotProduct.of(scratch.vectors, row * d, centroids.data(), k * d, d);
+      sums[i] = 0.5 * centroids.squaredNorms()[k] - dot;
+      best = Math.min(best, sums[i]);
+    }
+    double tolerance = 2 * SLACK * (error(norm) + tau * (norm * max + max * max));
+    int left = 0;
+    for (int i = 0; i < count; i++) {
+      if (sums[i] <= best + tolerance) {
+        candidates[left++] = candidates[i];
+      }
+    }
+    return left;
+  }
+
+  /** The part of E that does not depend on how products are computed. */
   private double error(double norm) {
     double max = centroids.maxNorm();
     double sum = norm + max;
-    return SLACK
-        * ((gamma + 0x1p-24) * norm * max
-            + underflow * (1 + sum)
-            + 0.5 * tau * (sum * sum + max * max)
-            + 4 * Centroids.ROUNDOFF_FLOAT * (norm * max + max * max));
+    return Centroids.ROUNDOFF_FLOAT * norm * max
+        + underflow * (1 + sum)
+        + 0.5 * tau * (sum * sum + max * max);
   }
 
   /** Working memory of one thread; grows as needed and is kept between calls. */
@@ -120,7 +224,12 @@ public final class CertifiedSearch {
 
     private float[] vectors = {};
     private float[] products = {};
+    private int[] int8Products = {};
+    private int[] levelProducts = {};
+    private double[] sums = {};
+    private @Nullable Int8Rows coded;
     private final Scores scores = new Scores();
+    private final DotProduct dotProduct = new DotProduct();
 
     float[] vectors(int length) {
       if (vectors.length < length) {
@@ -134,6 +243,36 @@ public final class CertifiedSearch {
         products = new float[length];
       }
       return products;
+    }
+
+    int[] int8Products(int length) {
+      if (int8Products.length < length) {
+        int8Products = new int[length];
+      }
+      return int8Products;
+    }
+
+    int[] levelProducts(int length) {
+      if (levelProducts.length < length) {
+        levelProducts = new int[length];
+      }
+      return levelProducts;
+    }
+
+    double[] sums(int length) {
+      if (sums.length < length) {
+        sums = new double[length];
+      }
+      return sums;
+    }
+
+    Int8Rows coded(int dimension, int zero) {
+      Int8Rows rows = coded;
+      if (rows == null) {
+        rows = new Int8Rows(dimension, zero);
+        coded = rows;
+      }
+      return rows;
     }
   }
 }

@@ -83,34 +83,102 @@ public final class Int8Centroids {
   }
 
   private void code(float[] data, int k, double magnitude) {
+    double[] e = new double[dimension];
     int begin = k * dimension;
-    int coded = k * 4 * Int8Rows.words(dimension);
-    double largest = 0;
     for (int i = 0; i < dimension; i++) {
-      largest = Math.max(largest, Math.abs((double) data[begin + i] - mean[i]));
+      e[i] = (double) data[begin + i] - mean[i];
+    }
+    double largest = 0;
+    for (double component : e) {
+      largest = Math.max(largest, Math.abs(component));
     }
     float step = (float) (largest / Int8Backend.LARGEST_SIGNED);
     steps[k] = step;
-    double squaredError = 0;
-    long squares = 0;
-    int sum = 0;
+    double[] w = new double[dimension];
+    double perStep = step == 0 ? 0 : 1.0 / step;
     for (int i = 0; i < dimension; i++) {
-      double e = (double) data[begin + i] - mean[i];
-      int w =
-          step == 0
-              ? 0
-              : Math.clamp(
-                  Math.round(e / step), -Int8Backend.LARGEST_SIGNED, Int8Backend.LARGEST_SIGNED);
-      components[coded + Int8Rows.position(i, dimension)] = (byte) w;
-      double error = e - (double) step * w;
-      squaredError += error * error;
-      squares += (long) w * w;
-      sum += w;
+      double rounded = Math.rint(e[i] * perStep);
+      w[i] = Math.min(Math.max(rounded, -Int8Backend.LARGEST_SIGNED), Int8Backend.LARGEST_SIGNED);
     }
-    sums[k] = sum;
-    codedNorms[k] = Math.nextUp((float) (step * Math.sqrt((double) squares) * WIDER));
+    double squaredError = 0;
+    double squares = 0;
+    double sum = 0;
+    for (int i = 0; i < dimension; i++) {
+      double error = e[i] - step * w[i];
+      squaredError += error * error;
+      squares += w[i] * w[i];
+      sum += w[i];
+    }
+    int words = Int8Rows.words(dimension);
+    int coded = k * 4 * words;
+    for (int i = 0; i < dimension; i++) {
+      components[coded + i % words * 4 + i / words] = (byte) w[i];
+    }
+    sums[k] = (int) sum;
+    codedNorms[k] = Math.nextUp((float) (step * Math.sqrt(squares) * WIDER));
     // Forming e and the difference rounds twice, each time by 2⁻⁵³ of at most this magnitude.
     errorNorms[k] = Math.nextUp((float) (Math.sqrt(squaredError) * WIDER + 0x1p-50 * magnitude));
+  }
+
+  /**
+   * Lower bounds of the scores of one coded vector, before tables and errors common to all: {@code
+   * ½‖C[k]‖² − scale·t_k·(p_k − z·Σw_k) − ofCoded·‖t_k·w_k‖ − ofErrors·f_k}.
+   *
+   * @param half ½‖C[k]‖²
+   * @param products p_k = q·w_k
+   * @param shifts z·Σw_k ({@link #shifts})
+   * @param lower receives them
+   */
+  public void lowerBounds(
+      float[] half,
+      float scale,
+      int[] products,
+      int[] shifts,
+      float ofCoded,
+      float ofErrors,
+      float[] lower) {
+    lowerBounds(
+        half,
+        scale,
+        steps,
+        products,
+        shifts,
+        ofCoded,
+        codedNorms,
+        ofErrors,
+        errorNorms,
+        width,
+        lower);
+  }
+
+  // The arrays as arguments: a loop over fields is not vectorised.
+  private static void lowerBounds(
+      float[] half,
+      float scale,
+      float[] steps,
+      int[] products,
+      int[] shifts,
+      float ofCoded,
+      float[] codedNorms,
+      float ofErrors,
+      float[] errorNorms,
+      int width,
+      float[] lower) {
+    for (int k = 0; k < width; k++) {
+      lower[k] =
+          half[k]
+              - scale * (steps[k] * (products[k] - shifts[k]))
+              - (ofCoded * codedNorms[k] + ofErrors * errorNorms[k]);
+    }
+  }
+
+  /** z·Σw_k, what the zero point z adds to the products of q with w_k. */
+  public int[] shifts(int zero) {
+    int[] shifts = sums.clone();
+    for (int k = 0; k < width; k++) {
+      shifts[k] *= zero;
+    }
+    return shifts;
   }
 
   /** Number of centroids K. */

@@ -1,6 +1,7 @@
 package dev.semanticid.core.clustering;
 
 import dev.semanticid.core.compute.ComputeBackend;
+import dev.semanticid.core.compute.Int8Backend;
 import dev.semanticid.core.compute.ResidentCodebook;
 import dev.semanticid.core.compute.WorkerPool;
 import java.util.Arrays;
@@ -25,6 +26,8 @@ public final class MiniBatchKMeans implements AutoCloseable {
   private final int width;
   private final int dimension;
   private final ComputeBackend backend;
+  private final @Nullable Int8Backend int8;
+  private final FasterWay faster;
   private final WorkerPool pool;
   private final long[] counts;
   private final int[] batchCounts;
@@ -33,6 +36,7 @@ public final class MiniBatchKMeans implements AutoCloseable {
   private int buffered;
   private @Nullable CertifiedSearch search;
   private @Nullable ResidentCodebook resident;
+  private @Nullable Int8Screen screen;
   private int batchRows;
   private double batchSquaredNorms;
 
@@ -40,12 +44,24 @@ public final class MiniBatchKMeans implements AutoCloseable {
    * @param width number of centroids K
    * @param dimension components d
    * @param bufferRows rows from which the first centroids are chosen
+   * @param backend where centroids live
+   * @param int8 where their 8-bit copies live, or null for none
+   * @param faster which of both has been faster
+   * @param pool the threads that sum up batches
    */
   public MiniBatchKMeans(
-      int width, int dimension, int bufferRows, ComputeBackend backend, WorkerPool pool) {
+      int width,
+      int dimension,
+      int bufferRows,
+      ComputeBackend backend,
+      @Nullable Int8Backend int8,
+      FasterWay faster,
+      WorkerPool pool) {
     this.width = width;
     this.dimension = dimension;
     this.backend = backend;
+    this.int8 = int8;
+    this.faster = faster;
     this.pool = pool;
     this.counts = new long[width];
     this.batchCounts = new int[width];
@@ -107,9 +123,16 @@ public final class MiniBatchKMeans implements AutoCloseable {
     var centroids = new Centroids(data, width, dimension);
     ResidentCodebook made = backend.makeResident(data, width, dimension);
     resident = made;
-    search = new CertifiedSearch(centroids, made, backend.gamma(dimension));
+    Int8Screen oldScreen = screen;
+    if (int8 != null) {
+      screen = new Int8Screen(centroids, int8);
+    }
+    search = new CertifiedSearch(centroids, made, backend.gamma(dimension), screen, faster);
     if (old != null) {
       old.close();
+    }
+    if (oldScreen != null) {
+      oldScreen.close();
     }
   }
 
@@ -235,6 +258,10 @@ public final class MiniBatchKMeans implements AutoCloseable {
     if (resident != null) {
       resident.close();
       resident = null;
+    }
+    if (screen != null) {
+      screen.close();
+      screen = null;
     }
   }
 }

@@ -1,5 +1,6 @@
 package dev.semanticid.core.quantizer;
 
+import dev.semanticid.core.clustering.FasterWay;
 import java.util.List;
 import java.util.Locale;
 import org.jspecify.annotations.Nullable;
@@ -18,15 +19,6 @@ final class AdaptivePlan implements EncodingPlan {
   /** Rows of a trial: enough that its time per row says something about large blocks. */
   private static final int MOST_TRIAL_ROWS = 128;
 
-  /** The slower plan gets this share of the time. */
-  private static final double TRIAL_SHARE = 0.01;
-
-  /**
-   * How fast an estimate follows times above it. It follows those below it at once: what slows a
-   * block down, such as other programs or code not yet compiled, need not concern the next one.
-   */
-  private static final double RISE = 1.0 / 8;
-
   private static final int WARM_UP_ROUNDS = 8;
   private static final long LONGEST_WARM_UP = 1_000_000_000;
 
@@ -34,7 +26,7 @@ final class AdaptivePlan implements EncodingPlan {
   private final Float32Plan float32;
   private final Int8Plan int8;
   private final List<EncodingPlan> plans;
-  private final Choice[] choices = new Choice[SIZES.length];
+  private final FasterWay[] choices = new FasterWay[SIZES.length];
 
   AdaptivePlan(Codebook codebook, Float32Plan float32, Int8Plan int8) {
     this.codebook = codebook;
@@ -42,7 +34,7 @@ final class AdaptivePlan implements EncodingPlan {
     this.int8 = int8;
     this.plans = List.of(float32, int8);
     for (int i = 0; i < choices.length; i++) {
-      choices[i] = new Choice();
+      choices[i] = new FasterWay();
     }
   }
 
@@ -53,7 +45,7 @@ final class AdaptivePlan implements EncodingPlan {
 
   @Override
   public String reason() {
-    Choice large = choices[choices.length - 1];
+    FasterWay large = choices[choices.length - 1];
     return String.format(
         Locale.ROOT,
         "float32 took %.1f µs a row and int8 %.1f in blocks of %d and more",
@@ -132,7 +124,7 @@ final class AdaptivePlan implements EncodingPlan {
       int rows;
       for (int begin = 0; begin < n; begin += rows) {
         int left = n - begin;
-        Choice choice = choices[sizeOf(left)];
+        FasterWay choice = choices[sizeOf(left)];
         int plan = choice.choose(Math.min(left, MOST_TRIAL_ROWS));
         rows =
             Math.min(left, plan == choice.faster() ? plans.get(plan).blockRows() : MOST_TRIAL_ROWS);
@@ -153,48 +145,6 @@ final class AdaptivePlan implements EncodingPlan {
       int rescored = workers[plan].encode(vectors, offset, n, codes, codesBegin);
       choices[sizeOf(n)].took(plan, n, System.nanoTime() - began);
       return rescored;
-    }
-  }
-
-  /** What blocks of about the same size have taken. */
-  private static final class Choice {
-
-    private final double[] nanosPerRow = {Double.NaN, Double.NaN};
-
-    /** Nanoseconds that the faster plan worked since the last trial of the other. */
-    private double sinceTrial;
-
-    synchronized double nanosPerRow(int plan) {
-      return nanosPerRow[plan];
-    }
-
-    synchronized int faster() {
-      return nanosPerRow[1] <= nanosPerRow[0] ? 1 : 0;
-    }
-
-    /** The plan for the next rows: the faster one, or the other if its trial is due. */
-    synchronized int choose(int trialRows) {
-      for (int plan = 0; plan < nanosPerRow.length; plan++) {
-        if (Double.isNaN(nanosPerRow[plan])) {
-          return plan;
-        }
-      }
-      int faster = faster();
-      int other = 1 - faster;
-      if (sinceTrial * TRIAL_SHARE < nanosPerRow[other] * trialRows) {
-        return faster;
-      }
-      sinceTrial = 0;
-      return other;
-    }
-
-    synchronized void took(int plan, int rows, long nanos) {
-      double sample = (double) nanos / rows;
-      double estimate = nanosPerRow[plan];
-      if (plan == faster()) {
-        sinceTrial += nanos;
-      }
-      nanosPerRow[plan] = !(estimate < sample) ? sample : estimate + (sample - estimate) * RISE;
     }
   }
 }

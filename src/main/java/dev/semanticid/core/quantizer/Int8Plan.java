@@ -73,21 +73,12 @@ final class Int8Plan implements EncodingPlan {
       var level = new Int8Centroids(codebook.centroids(l));
       System.arraycopy(level.components(), 0, matrix, at, level.width() * d);
       at += level.width() * d;
-      int[] shift = level.sums().clone();
-      for (int k = 0; k < shift.length; k++) {
-        shift[k] *= zero;
-      }
       centroids.add(level);
-      shifts.add(shift);
+      shifts.add(level.shifts(zero));
       survivors[l] = new LongAdder();
     }
     this.resident = backend.makeResident(matrix, stacked.totalWidth, d);
     this.blockRows = Math.min(MOST_ROWS, BlockSize.rows(4L * stacked.totalWidth + d));
-  }
-
-  /** Whether the products stay exact and the bound's sums in range. */
-  static boolean suits(Codebook codebook) {
-    return codebook.dimension() <= Int8Backend.MOST_DIMENSIONS;
   }
 
   @Override
@@ -193,18 +184,14 @@ final class Int8Plan implements EncodingPlan {
       float ofCoded = (float) (CertifiedSearch.SLACK * a * xError);
       float ofErrors = (float) (CertifiedSearch.SLACK * a * xNorm);
       float[] lower = scores.values(width);
-      lowerBounds(
-          lower,
+      level.lowerBounds(
           codebook.centroids(l).halfSquaredNorms(),
           (float) (a * coded.step(row)),
-          level.steps(),
           levelProducts,
           shifts.get(l),
           ofCoded,
-          level.codedNorms(),
           ofErrors,
-          level.errorNorms(),
-          width);
+          lower);
       for (int j = 0; j < l; j++) {
         addScaled(lower, (float) b[j], tables.row(j, l, codes[out + j]), width);
       }
@@ -230,26 +217,6 @@ final class Int8Plan implements EncodingPlan {
       return count < FEWEST_TO_PRUNE
           ? Double.POSITIVE_INFINITY
           : a * dotProduct.of(x, xBegin, mean, 0, d);
-    }
-  }
-
-  private static void lowerBounds(
-      float[] lower,
-      float[] half,
-      float scale,
-      float[] steps,
-      int[] products,
-      int[] shifts,
-      float ofCoded,
-      float[] codedNorms,
-      float ofErrors,
-      float[] errorNorms,
-      int width) {
-    for (int k = 0; k < width; k++) {
-      lower[k] =
-          half[k]
-              - scale * (steps[k] * (products[k] - shifts[k]))
-              - (ofCoded * codedNorms[k] + ofErrors * errorNorms[k]);
     }
   }
 }

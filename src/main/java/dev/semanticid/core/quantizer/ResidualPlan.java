@@ -1,7 +1,10 @@
 package dev.semanticid.core.quantizer;
 
+import dev.semanticid.core.clustering.Centroids;
 import dev.semanticid.core.clustering.CertifiedSearch;
+import dev.semanticid.core.clustering.Int8Screen;
 import dev.semanticid.core.compute.ComputeBackend;
+import dev.semanticid.core.compute.Int8Backend;
 import dev.semanticid.core.compute.ResidentCodebook;
 import java.util.ArrayList;
 import java.util.List;
@@ -16,9 +19,10 @@ final class ResidualPlan implements EncodingPlan {
   private final Codebook codebook;
   private final List<CertifiedSearch> searches = new ArrayList<>();
   private final List<ResidentCodebook> residents = new ArrayList<>();
+  private final List<Int8Screen> screens = new ArrayList<>();
   private final int blockRows;
 
-  ResidualPlan(Codebook codebook, ComputeBackend backend) {
+  ResidualPlan(Codebook codebook, ComputeBackend backend, Screening screening) {
     this.codebook = codebook;
     int d = codebook.dimension();
     int maxWidth = 0;
@@ -27,7 +31,7 @@ final class ResidualPlan implements EncodingPlan {
         var centroids = codebook.centroids(l);
         ResidentCodebook resident = backend.makeResident(centroids.data(), centroids.width(), d);
         residents.add(resident);
-        searches.add(new CertifiedSearch(centroids, resident, backend.gamma(d)));
+        searches.add(search(centroids, resident, backend, screening));
         maxWidth = Math.max(maxWidth, centroids.width());
       }
     } catch (RuntimeException | Error e) {
@@ -35,6 +39,18 @@ final class ResidualPlan implements EncodingPlan {
       throw e;
     }
     this.blockRows = BlockSize.rows(4L * maxWidth + 12L * d);
+  }
+
+  private CertifiedSearch search(
+      Centroids centroids, ResidentCodebook resident, ComputeBackend backend, Screening screening) {
+    double gamma = backend.gamma(codebook.dimension());
+    Int8Backend int8 = screening.int8(backend, codebook.dimension());
+    if (int8 == null) {
+      return new CertifiedSearch(centroids, resident, gamma);
+    }
+    var screen = new Int8Screen(centroids, int8);
+    screens.add(screen);
+    return new CertifiedSearch(centroids, resident, gamma, screen, screening.choice());
   }
 
   @Override
@@ -49,7 +65,8 @@ final class ResidualPlan implements EncodingPlan {
 
   @Override
   public long bytes() {
-    return residents.stream().mapToLong(ResidentCodebook::bytes).sum();
+    return residents.stream().mapToLong(ResidentCodebook::bytes).sum()
+        + screens.stream().mapToLong(Int8Screen::bytes).sum();
   }
 
   @Override
@@ -78,5 +95,6 @@ final class ResidualPlan implements EncodingPlan {
   @Override
   public void close() {
     residents.forEach(ResidentCodebook::close);
+    screens.forEach(Int8Screen::close);
   }
 }

@@ -68,7 +68,7 @@ public final class ResidualQuantizer implements AutoCloseable {
     this.plan =
         stacked
             ? stackedPlan(codebook, backend, pool, screening)
-            : new ResidualPlan(codebook, backend);
+            : new ResidualPlan(codebook, backend, screening);
     this.planReason =
         "tables need %d bytes, the budget is %d: %s"
             .formatted(
@@ -80,8 +80,8 @@ public final class ResidualQuantizer implements AutoCloseable {
   private static EncodingPlan stackedPlan(
       Codebook codebook, ComputeBackend backend, WorkerPool pool, Screening screening) {
     var stacked = new StackedCodebook(codebook, pool);
-    Int8Backend int8 = backend.int8();
-    if (int8 == null || screening == Screening.NEVER || !Int8Plan.suits(codebook)) {
+    Int8Backend int8 = screening.int8(backend, codebook.dimension());
+    if (int8 == null) {
       return new Float32Plan(stacked, backend);
     }
     var screened = new Int8Plan(stacked, int8);

@@ -36,10 +36,21 @@ public final class ResidualQuantizerTrainer {
   private final ResidualQuantizerConfig config;
   private final ComputeBackend backend;
   private final WorkerPool pool;
+  private final Screening screening;
+
+  /** As the other constructor, with {@link Screening#AUTO}. */
+  public ResidualQuantizerTrainer(
+      ResidualQuantizerConfig config, ComputeBackend backend, WorkerPool pool) {
+    this(config, backend, pool, Screening.AUTO);
+  }
 
   /** A trainer; neither the backend nor the pool is closed by it. */
   public ResidualQuantizerTrainer(
-      ResidualQuantizerConfig config, ComputeBackend backend, WorkerPool pool) {
+      ResidualQuantizerConfig config,
+      ComputeBackend backend,
+      WorkerPool pool,
+      Screening screening) {
+    this.screening = screening;
     this.config = config;
     this.backend = backend;
     this.pool = pool;
@@ -129,7 +140,16 @@ public final class ResidualQuantizerTrainer {
       this.stream = new BatchStream(source, config);
       int bufferRows = (int) Math.min(config.initBufferSize(), source.rows());
       for (int width : config.codebookWidths()) {
-        levels.add(new MiniBatchKMeans(width, config.embeddingDim(), bufferRows, backend, pool));
+        int d = config.embeddingDim();
+        levels.add(
+            new MiniBatchKMeans(
+                width,
+                d,
+                bufferRows,
+                backend,
+                screening.int8(backend, d),
+                screening.choice(),
+                pool));
       }
       for (int begin = 0; begin < stream.batchSize(); begin += BLOCK_ROWS) {
         blocks.add(new Block(begin, Math.min(BLOCK_ROWS, stream.batchSize() - begin)));

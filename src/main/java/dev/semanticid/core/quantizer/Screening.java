@@ -1,5 +1,12 @@
 package dev.semanticid.core.quantizer;
 
+import dev.semanticid.core.clustering.CertifiedSearch;
+import dev.semanticid.core.clustering.FasterWay;
+import dev.semanticid.core.clustering.Int8Screen;
+import dev.semanticid.core.compute.ComputeBackend;
+import dev.semanticid.core.compute.Int8Backend;
+import org.jspecify.annotations.Nullable;
+
 /** Whether to prove centroids wrong by 8-bit products before anything else; never changes codes. */
 public enum Screening {
   /** Where it is measured to be faster. */
@@ -7,5 +14,15 @@ public enum Screening {
   /** Wherever there are exact 8-bit products. */
   ALWAYS,
   /** By float32 products alone. */
-  NEVER
+  NEVER;
+
+  /** The 8-bit products to use for vectors of a dimension, or null. */
+  @Nullable Int8Backend int8(ComputeBackend backend, int dimension) {
+    return this == NEVER || !Int8Screen.suits(dimension) ? null : backend.int8();
+  }
+
+  /** A new choice between searching by float32 and by 8-bit products. */
+  FasterWay choice() {
+    return this == ALWAYS ? FasterWay.always(CertifiedSearch.INT8) : new FasterWay();
+  }
 }

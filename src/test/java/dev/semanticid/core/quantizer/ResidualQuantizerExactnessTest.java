@@ -93,7 +93,9 @@ class ResidualQuantizerExactnessTest {
     float[] rows = new AdversarialRows(codebook, random).make(n);
     int[] expected = new ReferenceQuantizer(codebook).encodeAll(rows, n);
     for (ComputeBackend backend : screening) {
-      assertCodes(shape, codebook, backend, Long.MAX_VALUE, rows, expected);
+      for (long budget : new long[] {0, Long.MAX_VALUE}) {
+        assertCodes(shape, codebook, backend, budget, rows, expected);
+      }
     }
   }
 

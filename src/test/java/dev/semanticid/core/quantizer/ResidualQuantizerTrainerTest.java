@@ -9,6 +9,7 @@ import dev.semanticid.core.clustering.CentroidInitializer;
 import dev.semanticid.core.clustering.IterationStats;
 import dev.semanticid.core.clustering.IterationStats.Phase;
 import dev.semanticid.core.compute.ComputeBackend;
+import dev.semanticid.core.compute.ExactInt8;
 import dev.semanticid.core.compute.JavaBackend;
 import dev.semanticid.core.compute.ResidentCodebook;
 import dev.semanticid.core.compute.WorkerPool;
@@ -271,6 +272,16 @@ class ResidualQuantizerTrainerTest {
           assertThat(actual.counts()).isDeepEqualTo(expected.counts());
         }
       }
+      for (int largest : new int[] {6, 126}) {
+        var screening = ExactInt8.beside(java, new ExactInt8(largest));
+        Training actual =
+            trainWith(
+                new ResidualQuantizerTrainer(config, screening, pools.getLast(), Screening.ALWAYS),
+                data,
+                d);
+        assertThat(actual.fingerprint()).as(screening.device()).isEqualTo(expected.fingerprint());
+        assertThat(actual.stats()).isEqualTo(expected.stats());
+      }
       fingerprints.add(expected.fingerprint());
     }
     assertThat(fingerprints).as("each initializer chooses others").hasSize(2);
@@ -399,6 +410,14 @@ class ResidualQuantizerTrainerTest {
           Training other = train(config, data, nd4j, pools.getLast());
           assertThat(other.fingerprint()).isEqualTo(expected.fingerprint());
           assertThat(other.stats()).isEqualTo(expected.stats());
+          var screening = ExactInt8.beside(java, new ExactInt8(126));
+          Training screened =
+              trainWith(
+                  new ResidualQuantizerTrainer(
+                      config, screening, pools.getLast(), Screening.ALWAYS),
+                  data,
+                  d);
+          assertThat(screened.fingerprint()).isEqualTo(expected.fingerprint());
 
           Codebook codebook = expected.result().codebook();
           try (var quantizer =
@@ -591,10 +610,14 @@ class ResidualQuantizerTrainerTest {
   private static Training train(
       ResidualQuantizerConfig config, float[] data, ComputeBackend backend, WorkerPool pool)
       throws IOException {
+    return trainWith(
+        new ResidualQuantizerTrainer(config, backend, pool), data, config.embeddingDim());
+  }
+
+  private static Training trainWith(ResidualQuantizerTrainer trainer, float[] data, int d)
+      throws IOException {
     var stats = new ArrayList<IterationStats>();
-    var trainer = new ResidualQuantizerTrainer(config, backend, pool);
-    return new Training(
-        trainer.train(source(data, config.embeddingDim()), stats::add), List.copyOf(stats));
+    return new Training(trainer.train(source(data, d), stats::add), List.copyOf(stats));
   }
 
   private ResidualQuantizerTrainer.Result train(
