@@ -13,6 +13,7 @@ def parser(doc):
     ap.add_argument("--d", type=int, default=2048)
     ap.add_argument("--levels", type=int, default=3)
     ap.add_argument("--k", type=int, default=256)
+    ap.add_argument("--rows", help="an npy file of real embeddings: trains on them and sends them, instead of random ones")
     ap.add_argument("--jar", default=ROOT / "target/semantic-id-service.jar")
     ap.add_argument("--java-options", default="", help="more options for the JVM, say -Xmx512m")
     ap.add_argument("--service-options", default="", help="more options for the service, say --semantic-id.threads=1")
@@ -106,16 +107,30 @@ def java():
     return installed[-1] if installed else home + "/bin/java" if home else "java"
 
 
+def train(url, a):
+    """A codebook of the rows, the same one on every service."""
+    query = "?max_steps=90&seed=1&num_hierarchies=%d&codebook_width=%d" % (a.levels, a.k)
+    job = json.loads(call(url + "/train" + query, pathlib.Path(a.rows).read_bytes(), "application/x-npy"))["id"]
+    while (state := json.loads(call(url + "/train/" + job))["state"]) != "succeeded":
+        if state not in ("queued", "running"):
+            raise SystemExit("the training is " + state)
+        time.sleep(0.5)
+
+
 @contextlib.contextmanager
-def service(a, tmp):
+def service(a, tmp, options=None):
     """The packaged jar on a free port with an empty store and then the benchmark's codebook; gives (url, pid)."""
-    jar = shutil.copy(a.jar, tmp / "service.jar")  # a build meanwhile does no harm
     url = "http://127.0.0.1:%d" % (port := free_port())
+    jar = shutil.copy(a.jar, tmp / ("service-%d.jar" % port))  # a build meanwhile does no harm
     command = [java(), "--enable-native-access=ALL-UNNAMED", "--sun-misc-unsafe-memory-access=allow", *shlex.split(a.java_options),
                "-jar", jar, "--server.address=127.0.0.1", "--server.port=%d" % port,
-               "--semantic-id.data-dir=%s" % (tmp / "data"), *shlex.split(a.service_options)]
-    with process(command, tmp / "service.log", url + "/actuator/health/readiness") as p:
-        call(url + "/codebooks/default/versions?activate=true", safetensors(codebooks(a.d, a.levels, a.k)))
+               "--semantic-id.data-dir=%s" % (tmp / ("data-%d" % port)),
+               *shlex.split(a.service_options if options is None else options)]
+    with process(command, tmp / ("service-%d.log" % port), url + "/actuator/health/readiness") as p:
+        if a.rows:
+            train(url, a)
+        else:
+            call(url + "/codebooks/default/versions?activate=true", safetensors(codebooks(a.d, a.levels, a.k)))
         yield url, p.pid
 
 
