@@ -84,8 +84,10 @@ final class AdaptivePlan implements EncodingPlan {
     long began = System.nanoTime();
     for (int round = 0; round < WARM_UP_ROUNDS; round++) {
       for (int size : SIZES) {
+        FasterWay choice = choices[sizeOf(size)];
         for (int plan = 0; plan < plans.size(); plan++) {
-          worker.encodeBy(plan, vectors, 0, Math.min(n, size), codes, 0);
+          int rows = Math.min(Math.min(n, size), plans.get(plan).blockRows());
+          worker.encodeBy(choice, plan, vectors, 0, rows, codes, 0);
         }
       }
       if (System.nanoTime() - began > LONGEST_WARM_UP) {
@@ -126,10 +128,11 @@ final class AdaptivePlan implements EncodingPlan {
         int left = n - begin;
         FasterWay choice = choices[sizeOf(left)];
         int plan = choice.choose(Math.min(left, MOST_TRIAL_ROWS));
-        rows =
-            Math.min(left, plan == choice.faster() ? plans.get(plan).blockRows() : MOST_TRIAL_ROWS);
+        int most = plan == choice.faster() ? Integer.MAX_VALUE : MOST_TRIAL_ROWS;
+        rows = Math.min(Math.min(left, most), plans.get(plan).blockRows());
         rescored +=
             encodeBy(
+                choice,
                 plan,
                 vectors,
                 offset + begin * codebook.dimension(),
@@ -140,10 +143,17 @@ final class AdaptivePlan implements EncodingPlan {
       return rescored;
     }
 
-    int encodeBy(int plan, float[] vectors, int offset, int n, int[] codes, int codesBegin) {
+    int encodeBy(
+        FasterWay choice,
+        int plan,
+        float[] vectors,
+        int offset,
+        int n,
+        int[] codes,
+        int codesBegin) {
       long began = System.nanoTime();
       int rescored = workers[plan].encode(vectors, offset, n, codes, codesBegin);
-      choices[sizeOf(n)].took(plan, n, System.nanoTime() - began);
+      choice.took(plan, n, System.nanoTime() - began);
       return rescored;
     }
   }
