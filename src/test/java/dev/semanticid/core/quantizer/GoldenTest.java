@@ -12,11 +12,13 @@ import dev.semanticid.core.evaluation.QuantizationReport;
 import dev.semanticid.core.vector.InMemoryVectorSource;
 import dev.semanticid.core.vector.VectorBatch;
 import dev.semanticid.nd4j.Nd4jBackend;
+import dev.semanticid.onednn.OneDnnBackend;
 import java.io.IOException;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.SplittableRandom;
+import java.util.function.Supplier;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.TestInstance;
@@ -36,6 +38,7 @@ class GoldenTest {
   private static final long NO_TABLES = 0;
 
   private final ComputeBackend backend = new Nd4jBackend();
+  private final ComputeBackend screening = new Nd4jBackend(new OneDnnBackend());
   private final WorkerPool one = new WorkerPool(1, "one");
   private final WorkerPool two = new WorkerPool(2, "two");
 
@@ -44,6 +47,7 @@ class GoldenTest {
     one.close();
     two.close();
     backend.close();
+    screening.close();
   }
 
   /**
@@ -103,31 +107,58 @@ class GoldenTest {
   void encode_allRows_givesGoldenCodes(GoldenRun golden) {
     float[] rows = golden.rows();
     int[] expected = golden.codes();
-    int n = rows.length / golden.dimension();
     for (long budget : new long[] {TABLES, NO_TABLES}) {
       for (WorkerPool pool : List.of(one, two)) {
         try (var quantizer = new ResidualQuantizer(golden.codebook(), backend, pool, budget)) {
           for (int batch : new int[] {1, 7, 1000, 20480}) {
-            int[] codes = new int[n * GoldenRun.LEVELS];
-            for (int begin = 0; begin < n; begin += batch) {
-              int count = Math.min(batch, n - begin);
-              int d = golden.dimension();
-              var part =
-                  new VectorBatch(
-                      Arrays.copyOfRange(rows, begin * d, (begin + count) * d), count, d);
-              int[] partCodes = quantizer.encode(part);
-              System.arraycopy(partCodes, 0, codes, begin * GoldenRun.LEVELS, partCodes.length);
-            }
-            ResidualQuantizerExactnessTest.assertSameRows(
-                golden + ", batches of " + batch,
-                quantizer.plan() + ", " + pool.threads() + " threads",
-                rows,
-                codes,
-                expected);
+            assertGoldenCodes(golden, quantizer, pool, batch, rows, expected);
           }
         }
       }
     }
+  }
+
+  @ParameterizedTest
+  @MethodSource("all")
+  void encode_allRowsScreened_givesGoldenCodes(GoldenRun golden) {
+    float[] rows = golden.rows();
+    int[] expected = golden.codes();
+    try (var quantizer = screened(golden.codebook())) {
+      for (int batch : new int[] {7, 20480}) {
+        assertGoldenCodes(golden, quantizer, two, batch, rows, expected);
+      }
+    }
+  }
+
+  private ResidualQuantizer screened(Codebook codebook) {
+    var quantizer = new ResidualQuantizer(codebook, screening, two, TABLES, Screening.ALWAYS);
+    assertThat(quantizer.plan()).isEqualTo("int8");
+    return quantizer;
+  }
+
+  private static void assertGoldenCodes(
+      GoldenRun golden,
+      ResidualQuantizer quantizer,
+      WorkerPool pool,
+      int batch,
+      float[] rows,
+      int[] expected) {
+    int d = golden.dimension();
+    int n = rows.length / d;
+    int[] codes = new int[n * GoldenRun.LEVELS];
+    for (int begin = 0; begin < n; begin += batch) {
+      int count = Math.min(batch, n - begin);
+      var part =
+          new VectorBatch(Arrays.copyOfRange(rows, begin * d, (begin + count) * d), count, d);
+      int[] partCodes = quantizer.encode(part);
+      System.arraycopy(partCodes, 0, codes, begin * GoldenRun.LEVELS, partCodes.length);
+    }
+    ResidualQuantizerExactnessTest.assertSameRows(
+        golden + ", batches of " + batch,
+        quantizer.plan() + ", " + pool.threads() + " threads",
+        rows,
+        codes,
+        expected);
   }
 
   /** How many rows to make; {@code -Psoak} makes 100,000. */
@@ -139,8 +170,13 @@ class GoldenTest {
     Codebook codebook = golden.codebook();
     float[] rows = new AdversarialRows(codebook, new SplittableRandom(11)).make(ADVERSARIAL_ROWS);
     int[] expected = new ReferenceQuantizer(codebook).encodeAll(rows, ADVERSARIAL_ROWS);
-    for (long budget : new long[] {TABLES, NO_TABLES}) {
-      try (var quantizer = new ResidualQuantizer(codebook, backend, two, budget)) {
+    List<Supplier<ResidualQuantizer>> plans =
+        List.of(
+            () -> new ResidualQuantizer(codebook, backend, two, TABLES),
+            () -> new ResidualQuantizer(codebook, backend, two, NO_TABLES),
+            () -> screened(codebook));
+    for (Supplier<ResidualQuantizer> plan : plans) {
+      try (var quantizer = plan.get()) {
         ResidualQuantizerExactnessTest.assertSameRows(
             golden,
             quantizer.plan(),
