@@ -44,6 +44,16 @@ final class ServiceProcess implements AutoCloseable {
     return launch(dataDir, arguments).await("readiness");
   }
 
+  /** Starts another jar of the service and waits until it is ready. */
+  static ServiceProcess startJar(Path jar, Path dataDir, String... arguments) {
+    return launchJar(jar, dataDir, arguments).await("readiness");
+  }
+
+  /** The packaged service. */
+  static Path jar() {
+    return Path.of(property("service.jar"));
+  }
+
   /** Starts the service and waits until it is alive, ready or not. */
   static ServiceProcess startAlive(Path dataDir, String... arguments) {
     return launch(dataDir, arguments).await("liveness");
@@ -51,12 +61,16 @@ final class ServiceProcess implements AutoCloseable {
 
   /** Starts the service and waits for nothing. */
   static ServiceProcess launch(Path dataDir, String... arguments) {
+    return launchJar(jar(), dataDir, arguments);
+  }
+
+  private static ServiceProcess launchJar(Path jar, Path dataDir, String... arguments) {
     String java = ProcessHandle.current().info().command().orElseThrow();
     int port = freePort();
     var command = new ArrayList<>(List.of(java));
     command.addAll(List.of(property("service.jvm-args").trim().split("\\s+")));
     Arrays.stream(arguments).filter(ServiceProcess::isForTheJvm).forEach(command::add);
-    command.addAll(List.of("-jar", property("service.jar")));
+    command.addAll(List.of("-jar", jar.toString()));
     command.add("--server.port=" + port);
     command.add("--semantic-id.data-dir=" + dataDir);
     Arrays.stream(arguments).filter(argument -> !isForTheJvm(argument)).forEach(command::add);
