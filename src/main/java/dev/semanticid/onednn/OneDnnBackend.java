@@ -246,6 +246,14 @@ public final class OneDnnBackend implements Int8Backend {
       if (staging == null) {
         staging = new Staging();
       }
+      try {
+        multiply(staging, vectors, n, products);
+      } finally {
+        idle.add(staging);
+      }
+    }
+
+    private void multiply(Staging staging, int[] vectors, int n, int[] products) {
       staging.grow((long) n * dimension / 4, (long) n * rows);
       staging.vectors.put(vectors, 0, n * dimension / 4);
       int status =
@@ -271,7 +279,6 @@ public final class OneDnnBackend implements Int8Backend {
         throw new IllegalStateException("gemm_u8s8s32 failed with status " + status);
       }
       staging.products.get(products, 0, n * rows);
-      idle.add(staging);
     }
 
     @Override

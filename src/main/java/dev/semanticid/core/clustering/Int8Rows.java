@@ -93,8 +93,14 @@ public final class Int8Rows {
           largest = Math.max(largest, Math.abs(component));
         }
       }
-      step = largest / zero;
-      error = code(step, norm);
+      float whole = largest / zero;
+      double errorOfWhole = code(whole, norm);
+      if (errorOfWhole < error) {
+        step = whole;
+        error = errorOfWhole;
+      } else {
+        code(step, norm);
+      }
     }
     steps[row] = step;
     errorNorms[row] = error;

@@ -3,6 +3,7 @@ package dev.semanticid.core.quantizer;
 import dev.semanticid.core.clustering.FasterWay;
 import java.util.List;
 import java.util.Locale;
+import java.util.function.LongSupplier;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -22,13 +23,18 @@ final class AdaptivePlan implements EncodingPlan {
   private static final int WARM_UP_ROUNDS = 8;
   private static final long LONGEST_WARM_UP = 1_000_000_000;
 
+  private final LongSupplier clock;
   private final Codebook codebook;
   private final Float32Plan float32;
   private final Int8Plan int8;
   private final List<EncodingPlan> plans;
   private final FasterWay[] choices = new FasterWay[SIZES.length];
 
-  AdaptivePlan(Codebook codebook, Float32Plan float32, Int8Plan int8) {
+  /**
+   * @param clock nanoseconds
+   */
+  AdaptivePlan(Codebook codebook, Float32Plan float32, Int8Plan int8, LongSupplier clock) {
+    this.clock = clock;
     this.codebook = codebook;
     this.float32 = float32;
     this.int8 = int8;
@@ -81,7 +87,7 @@ final class AdaptivePlan implements EncodingPlan {
   @Override
   public void warmUp(float[] vectors, int n, int[] codes) {
     var worker = new AdaptiveWorker();
-    long began = System.nanoTime();
+    long began = clock.getAsLong();
     for (int round = 0; round < WARM_UP_ROUNDS; round++) {
       for (int size : SIZES) {
         FasterWay choice = choices[sizeOf(size)];
@@ -90,7 +96,7 @@ final class AdaptivePlan implements EncodingPlan {
           worker.encodeBy(choice, plan, vectors, 0, rows, codes, 0);
         }
       }
-      if (System.nanoTime() - began > LONGEST_WARM_UP) {
+      if (clock.getAsLong() - began > LONGEST_WARM_UP) {
         break;
       }
     }
@@ -151,9 +157,9 @@ final class AdaptivePlan implements EncodingPlan {
         int n,
         int[] codes,
         int codesBegin) {
-      long began = System.nanoTime();
+      long began = clock.getAsLong();
       int rescored = workers[plan].encode(vectors, offset, n, codes, codesBegin);
-      choice.took(plan, n, System.nanoTime() - began);
+      choice.took(plan, n, clock.getAsLong() - began);
       return rescored;
     }
   }

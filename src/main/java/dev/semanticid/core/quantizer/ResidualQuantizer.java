@@ -9,6 +9,7 @@ import java.util.Arrays;
 import java.util.Queue;
 import java.util.concurrent.ConcurrentLinkedQueue;
 import java.util.concurrent.atomic.LongAdder;
+import java.util.function.LongSupplier;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -60,6 +61,17 @@ public final class ResidualQuantizer implements AutoCloseable {
       WorkerPool pool,
       long tableBudget,
       Screening screening) {
+    this(codebook, backend, pool, tableBudget, screening, System::nanoTime);
+  }
+
+  /** As the public one, with a clock of nanoseconds that plans are timed by. */
+  ResidualQuantizer(
+      Codebook codebook,
+      ComputeBackend backend,
+      WorkerPool pool,
+      long tableBudget,
+      Screening screening,
+      LongSupplier clock) {
     this.codebook = codebook;
     this.pool = pool;
     long tableBytes = GramTables.bytes(codebook);
@@ -67,7 +79,7 @@ public final class ResidualQuantizer implements AutoCloseable {
         tableBudget > 0 && tableBytes <= tableBudget && StackedCodebook.fitsArrays(codebook);
     this.plan =
         stacked
-            ? stackedPlan(codebook, backend, pool, screening)
+            ? stackedPlan(codebook, backend, pool, screening, clock)
             : new ResidualPlan(codebook, backend, screening);
     this.planReason =
         "tables need %d bytes, the budget is %d: %s"
@@ -78,7 +90,11 @@ public final class ResidualQuantizer implements AutoCloseable {
   }
 
   private static EncodingPlan stackedPlan(
-      Codebook codebook, ComputeBackend backend, WorkerPool pool, Screening screening) {
+      Codebook codebook,
+      ComputeBackend backend,
+      WorkerPool pool,
+      Screening screening,
+      LongSupplier clock) {
     var stacked = new StackedCodebook(codebook, pool);
     Int8Backend int8 = screening.int8(backend, codebook.dimension());
     if (int8 == null) {
@@ -89,7 +105,7 @@ public final class ResidualQuantizer implements AutoCloseable {
       return screened;
     }
     try {
-      return new AdaptivePlan(codebook, new Float32Plan(stacked, backend), screened);
+      return new AdaptivePlan(codebook, new Float32Plan(stacked, backend), screened, clock);
     } catch (RuntimeException | Error e) {
       screened.close();
       throw e;

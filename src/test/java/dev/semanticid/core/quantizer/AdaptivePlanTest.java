@@ -13,20 +13,21 @@ import dev.semanticid.core.compute.WorkerPool;
 import java.util.List;
 import java.util.SplittableRandom;
 import java.util.concurrent.atomic.AtomicLong;
-import java.util.concurrent.locks.LockSupport;
 import org.jspecify.annotations.Nullable;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 
-/** Which of two plans gets the rows, with backends as slow as the test wants them to be. */
+/** Which of two plans gets the rows, by a clock that only their products move. */
 class AdaptivePlanTest {
 
   private static final int D = 8;
   private static final long SLOW = 10_000_000;
 
+  private final AtomicLong clock = new AtomicLong();
   private final WorkerPool pool = new WorkerPool(1, "test");
+  private boolean wrong;
   private final Pace float32 = new Pace();
   private final Pace int8 = new Pace();
   private final Codebook codebook =
@@ -36,18 +37,15 @@ class AdaptivePlanTest {
   private final float[] rows = new AdversarialRows(codebook, new SplittableRandom(2)).make(256);
   private final int[] expected = new ReferenceQuantizer(codebook).encodeAll(rows, 256);
 
-  /** How long a product takes at least, and how many rows were multiplied. */
-  private static final class Pace {
+  /** What a product adds to the clock, and how many rows were multiplied. */
+  private final class Pace {
 
     private volatile long nanos;
     private final AtomicLong rows = new AtomicLong();
 
     void multiplied(int n) {
       rows.addAndGet(n);
-      long end = System.nanoTime() + nanos;
-      for (long left = nanos; left > 0; left = end - System.nanoTime()) {
-        LockSupport.parkNanos(left);
-      }
+      clock.addAndGet(1000 + nanos);
     }
 
     long takeRows() {
@@ -132,21 +130,20 @@ class AdaptivePlanTest {
 
   @Test
   void encode_manyBlocks_slowerPlanGetsASmallShare() {
+    float32.nanos = 100_000;
     int8.nanos = 5_000_000;
     try (var quantizer = quantizer(new ExactInt8(254))) {
       quantizer.selfTest();
       float32.takeRows();
       int8.takeRows();
-      long end = System.nanoTime() + 10_000_000_000L;
-      int blocks = 0;
-      // A trial is due after half a second.
-      while (int8.rows.get() < 2 && System.nanoTime() < end) {
+      // A trial is due after half a second, and the warm-up may count for the first one.
+      int blocks = 12_000;
+      for (int block = 0; block < blocks; block++) {
         assertSameCodes(quantizer, 1);
-        blocks++;
       }
-      assertThat(int8.takeRows()).isEqualTo(2);
-      assertThat(float32.takeRows()).isEqualTo(blocks - 2);
-      assertThat(blocks).isGreaterThan(100);
+      long trials = int8.takeRows();
+      assertThat(trials).isBetween(2L, 3L);
+      assertThat(float32.takeRows()).isEqualTo(blocks - trials);
     }
   }
 
@@ -191,7 +188,7 @@ class AdaptivePlanTest {
 
   @Test
   void selfTest_wrongFloat32Products_namesThePlan() {
-    float32.nanos = -1;
+    wrong = true;
     try (var quantizer = quantizer(new ExactInt8(254))) {
       assertThatIllegalStateException()
           .isThrownBy(quantizer::selfTest)
@@ -212,10 +209,10 @@ class AdaptivePlanTest {
 
   private ResidualQuantizer quantizer(Int8Backend products) {
     return new ResidualQuantizer(
-        codebook, new PacedBackend(products), pool, Long.MAX_VALUE, Screening.AUTO);
+        codebook, new PacedBackend(products), pool, Long.MAX_VALUE, Screening.AUTO, clock::get);
   }
 
-  /** Plain Java beside 8-bit products, both at the test's pace; wrong if that is negative. */
+  /** Plain Java beside 8-bit products, both at the test's pace. */
   private final class PacedBackend implements ComputeBackend {
 
     private final ComputeBackend java = new JavaBackend();
@@ -257,7 +254,7 @@ class AdaptivePlanTest {
         @Override
         public void multiply(float[] vectors, int offset, int n, float[] products) {
           resident.multiply(vectors, offset, n, products);
-          if (float32.nanos < 0) {
+          if (wrong) {
             for (int i = 0; i < products.length; i++) {
               products[i] = -products[i];
             }
