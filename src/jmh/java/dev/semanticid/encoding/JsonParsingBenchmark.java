@@ -1,11 +1,13 @@
 package dev.semanticid.encoding;
 
 import ch.randelshofer.fastdoubleparser.JavaFloatParser;
+import dev.semanticid.system.SemanticIdProperties;
 import java.io.ByteArrayInputStream;
 import java.io.IOException;
 import java.io.InputStream;
 import java.math.BigDecimal;
 import java.nio.charset.StandardCharsets;
+import java.time.Duration;
 import java.util.Arrays;
 import java.util.SplittableRandom;
 import java.util.StringJoiner;
@@ -20,6 +22,7 @@ import org.openjdk.jmh.annotations.Scope;
 import org.openjdk.jmh.annotations.Setup;
 import org.openjdk.jmh.annotations.State;
 import org.openjdk.jmh.annotations.Warmup;
+import org.springframework.util.unit.DataSize;
 import tools.jackson.core.JsonParser;
 import tools.jackson.core.JsonToken;
 import tools.jackson.core.ObjectReadContext;
@@ -72,6 +75,12 @@ public class JsonParsingBenchmark {
 
   @Param public Style style = Style.FLOAT32;
 
+  private final FloatArrays arrays = new FloatArrays(1 << 24);
+  private final Admission admission =
+      new Admission(
+          new SemanticIdProperties.Encoding(
+              ROWS, DataSize.ofMegabytes(16), ROWS, 1, Duration.ofSeconds(30)),
+          () -> 0);
   private byte[] body;
 
   @Setup
@@ -97,7 +106,7 @@ public class JsonParsingBenchmark {
     requireSame(expected, bound);
     requireSame(expected, tokens());
     requireSame(expected, numbersAlone());
-    float[] data = service().batch().data();
+    float[] data = service();
     requireSame(
         expected, data.length == expected.length ? data : Arrays.copyOf(data, expected.length));
   }
@@ -163,10 +172,15 @@ public class JsonParsingBenchmark {
     return c == '-' || (c >= '0' && c <= '9');
   }
 
+  /** As a request's body is read: within a permit, into a buffer that is used again. */
   @Benchmark
   @OperationsPerInvocation(ROWS)
-  public JsonEmbeddingsReader.Body service() {
-    return JsonEmbeddingsReader.read(in(), DIMENSION, ROWS);
+  public float[] service() {
+    try (Admission.Permit permit = admission.admit(ROWS);
+        var buffer = new EmbeddingBuffer(arrays, permit, DIMENSION, ROWS)) {
+      JsonEmbeddingsReader.read(in(), buffer);
+      return buffer.finish().data();
+    }
   }
 
   private InputStream in() {
