@@ -55,7 +55,7 @@ public class ScreeningBenchmark {
   public static class Workload {
 
     @Param({"lifted.npy"})
-    public String rows;
+    public String rows = "";
 
     @Param({"256"})
     public int k;
@@ -67,7 +67,7 @@ public class ScreeningBenchmark {
     public int steps;
 
     @Param({"NEVER", "ALWAYS", "AUTO"})
-    public Screening screening;
+    public Screening screening = Screening.AUTO;
 
     VectorBatch batch;
     int[] codes;
