@@ -3,18 +3,17 @@ package dev.semanticid.codebook;
 import dev.semanticid.core.evaluation.QuantizationReport;
 import dev.semanticid.core.format.CodebookFormat;
 import dev.semanticid.core.quantizer.Codebook;
+import dev.semanticid.system.ChunkTable;
 import dev.semanticid.system.EmbeddingModel;
 import dev.semanticid.system.ProblemCode;
 import dev.semanticid.system.ProblemException;
 import java.io.IOException;
 import java.io.InputStream;
-import java.io.OutputStream;
 import java.io.UncheckedIOException;
 import java.sql.ResultSet;
 import java.sql.SQLException;
 import java.time.Instant;
 import java.time.temporal.ChronoUnit;
-import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
 import java.util.Objects;
@@ -35,8 +34,6 @@ import tools.jackson.databind.json.JsonMapper;
 @Component
 class CodebookStore {
 
-  private static final int CHUNK_BYTES = 16 << 20;
-
   private static final String COLUMNS =
       "name, version, fingerprint, dimension, widths, normalize, embedding_model, provenance,"
           + " report, size_bytes, created_at";
@@ -44,11 +41,13 @@ class CodebookStore {
   private final JdbcClient jdbc;
   private final TransactionTemplate transactions;
   private final JsonMapper json;
+  private final ChunkTable chunks;
 
   CodebookStore(JdbcClient jdbc, TransactionTemplate transactions, JsonMapper json) {
     this.jdbc = jdbc;
     this.transactions = transactions;
     this.json = json;
+    this.chunks = new ChunkTable(jdbc, "codebook_chunk", "name", "version");
   }
 
   /**
@@ -89,8 +88,8 @@ class CodebookStore {
               .param(CodebookFormat.size(codebook))
               .param(Instant.now().truncatedTo(ChronoUnit.MILLIS).toString())
               .update();
-          try (var chunks = new ChunkOutputStream(name, version)) {
-            CodebookFormat.write(codebook, chunks);
+          try (var out = chunks.write(name, version)) {
+            CodebookFormat.write(codebook, out);
           } catch (IOException e) {
             throw new UncheckedIOException(e);
           }
@@ -238,7 +237,7 @@ class CodebookStore {
 
   /** The version's safetensors file. */
   InputStream open(CodebookVersion version) {
-    return new ChunkInputStream(version.codebook(), version.version());
+    return chunks.read(version.codebook(), version.version());
   }
 
   private static String text(ResultSet row, int index) throws SQLException {
@@ -265,102 +264,5 @@ class CodebookStore {
             .params(name, version)
             .query(CodebookStore::text)
             .list());
-  }
-
-  /** Collects bytes into chunks and inserts each as it fills. */
-  private final class ChunkOutputStream extends OutputStream {
-
-    private final String name;
-    private final int version;
-    private final byte[] chunk = new byte[CHUNK_BYTES];
-    private int filled;
-    private int position;
-
-    ChunkOutputStream(String name, int version) {
-      this.name = name;
-      this.version = version;
-    }
-
-    @Override
-    public void write(int b) {
-      write(new byte[] {(byte) b}, 0, 1);
-    }
-
-    @Override
-    public void write(byte[] bytes, int offset, int length) {
-      int done = 0;
-      while (done < length) {
-        int count = Math.min(length - done, CHUNK_BYTES - filled);
-        System.arraycopy(bytes, offset + done, chunk, filled, count);
-        filled += count;
-        done += count;
-        if (filled == CHUNK_BYTES) {
-          insert();
-        }
-      }
-    }
-
-    @Override
-    public void close() {
-      if (filled > 0) {
-        insert();
-      }
-    }
-
-    private void insert() {
-      jdbc.sql("INSERT INTO codebook_chunk (name, version, position, bytes) VALUES (?, ?, ?, ?)")
-          .params(name, version, position++, Arrays.copyOf(chunk, filled))
-          .update();
-      filled = 0;
-    }
-  }
-
-  /** Reads chunk after chunk. */
-  private final class ChunkInputStream extends InputStream {
-
-    private final String name;
-    private final int version;
-    private byte[] chunk = {};
-    private int read;
-    private int position;
-
-    ChunkInputStream(String name, int version) {
-      this.name = name;
-      this.version = version;
-    }
-
-    private boolean exhausted() {
-      if (read == chunk.length) {
-        chunk =
-            jdbc.sql(
-                    "SELECT bytes FROM codebook_chunk WHERE name = ? AND version = ? AND position ="
-                        + " ?")
-                .params(name, version, position++)
-                .query((row, index) -> row.getBytes(1))
-                .optional()
-                .orElse(new byte[0]);
-        read = 0;
-      }
-      return chunk.length == 0;
-    }
-
-    @Override
-    public int read() {
-      return exhausted() ? -1 : chunk[read++] & 0xFF;
-    }
-
-    @Override
-    public int read(byte[] target, int offset, int length) {
-      if (length == 0) {
-        return 0;
-      }
-      if (exhausted()) {
-        return -1;
-      }
-      int count = Math.min(length, chunk.length - read);
-      System.arraycopy(chunk, read, target, offset, count);
-      read += count;
-      return count;
-    }
   }
 }

@@ -32,6 +32,7 @@ public final class MiniBatchKMeans implements AutoCloseable {
   private final long[] counts;
   private final int[] batchCounts;
   private final double[] sums;
+  private final int bufferRows;
   private float @Nullable [] buffer;
   private int buffered;
   private @Nullable CertifiedSearch search;
@@ -66,7 +67,8 @@ public final class MiniBatchKMeans implements AutoCloseable {
     this.counts = new long[width];
     this.batchCounts = new int[width];
     this.sums = new double[Math.multiplyExact(width, dimension)];
-    this.buffer = new float[Math.multiplyExact(bufferRows, dimension)];
+    this.bufferRows = bufferRows;
+    Math.multiplyExact(bufferRows, dimension);
   }
 
   /** Whether the first centroids are chosen. */
@@ -76,7 +78,7 @@ public final class MiniBatchKMeans implements AutoCloseable {
 
   /** Whether the buffer is full. */
   public boolean bufferFull() {
-    return buffer != null && (long) buffered * dimension == buffer.length;
+    return buffered == bufferRows;
   }
 
   /** Rows that the first centroids were, or will be, chosen from. */
@@ -86,8 +88,11 @@ public final class MiniBatchKMeans implements AutoCloseable {
 
   /** Adds one row, rounded to float32, unless the buffer is full. */
   public void offer(double[] u, int uBegin) {
-    if (buffer == null || bufferFull()) {
+    if (initialized() || bufferFull()) {
       return;
+    }
+    if (buffer == null) {
+      buffer = new float[bufferRows * dimension];
     }
     int begin = buffered++ * dimension;
     for (int i = 0; i < dimension; i++) {
@@ -97,12 +102,12 @@ public final class MiniBatchKMeans implements AutoCloseable {
 
   /** Chooses the first centroids from the buffer; all zero if no row ever reached it. */
   public void initialize(CentroidInitializer initializer, RandomGenerator random) {
-    float[] points = buffer;
-    if (points == null) {
+    if (initialized()) {
       throw new IllegalStateException("the level is initialised already");
     }
+    float[] points = buffer;
     start(
-        buffered == 0
+        points == null
             ? new float[width * dimension]
             : initializer.initialize(points, buffered, dimension, width, random, pool));
   }
@@ -116,6 +121,23 @@ public final class MiniBatchKMeans implements AutoCloseable {
     }
     buffer = null;
     replace(centroids.clone());
+  }
+
+  /**
+   * Continues where another one stopped.
+   *
+   * @param centroids K × d, row-major
+   * @param absorbed rows N_k that each centroid had absorbed
+   * @param chosenFrom rows that the first centroids were chosen from
+   */
+  public void resume(float[] centroids, long[] absorbed, int chosenFrom) {
+    if (absorbed.length != width) {
+      throw new IllegalArgumentException(
+          "%d centroids need as many counts, got %d".formatted(width, absorbed.length));
+    }
+    start(centroids);
+    System.arraycopy(absorbed, 0, counts, 0, width);
+    buffered = chosenFrom;
   }
 
   private void replace(float[] data) {

@@ -19,8 +19,10 @@ public final class RandomStream {
   public enum Purpose {
     /** Centroids of a level; the index is the level. */
     INITIALIZATION(0x632BE59BD9B4E019L),
-    /** Order of the rows in a pass over the data; the index is the pass. */
+    /** Order in which parts of the data come in a pass over them; the index is the pass. */
     SHUFFLE(0x9E3779B97F4A7C15L),
+    /** Order of the rows within a part of a pass; the index is where that begins. */
+    SHUFFLE_WINDOW(0xA0761D6478BD642FL),
     /** Rows that a codebook is tested with before it serves. */
     SELF_TEST(0xD1B54A32D192ED03L);
 
@@ -38,7 +40,7 @@ public final class RandomStream {
   }
 
   /** Finaliser of Stafford's variant 13, as used by splittable generators. */
-  private static long mix(long z) {
+  public static long mix(long z) {
     long a = (z ^ (z >>> 30)) * 0xBF58476D1CE4E5B9L;
     long b = (a ^ (a >>> 27)) * 0x94D049BB133111EBL;
     return b ^ (b >>> 31);

@@ -59,9 +59,14 @@ public final class QuantizationEvaluator {
     if (rows < 1) {
       throw new IllegalArgumentException("a report needs at least one row, got " + rows);
     }
-    int[] codes = new int[Math.multiplyExact(rows, levels)];
+    var collisions = new CollisionReport.Builder(rows, codebook.widths());
+    long[][] uses = new long[levels][];
+    for (int l = 0; l < levels; l++) {
+      uses[l] = new long[codebook.width(l)];
+    }
     int chunkRows = Math.clamp(CHUNK_BYTES / (4 * d), BLOCK_ROWS, 1 << 16);
     float[] chunk = new float[Math.min(chunkRows, rows) * d];
+    int[] chunkCodes = new int[Math.min(chunkRows, rows) * levels];
     var total = new Sums(levels);
     var idle = new ConcurrentLinkedQueue<ResidualLoop>();
     for (int begin = 0; begin < rows; begin += chunkRows) {
@@ -70,10 +75,13 @@ public final class QuantizationEvaluator {
       var batch = new VectorBatch(chunk, count, d);
       int bad = batch.firstNonFiniteRow();
       if (bad >= 0) {
-        throw new NonFiniteVectorException(source.description(), begin + (long) bad);
+        throw new NonFiniteVectorException(source, begin + (long) bad);
       }
-      int[] chunkCodes = quantizer.encode(batch);
-      System.arraycopy(chunkCodes, 0, codes, begin * levels, count * levels);
+      quantizer.encode(batch, chunkCodes);
+      collisions.add(chunkCodes, count);
+      for (int i = 0; i < count * levels; i++) {
+        uses[i % levels][chunkCodes[i]]++;
+      }
       int blocks = (count + BLOCK_ROWS - 1) / BLOCK_ROWS;
       Sums[] sums = new Sums[blocks];
       pool.forEach(
@@ -93,21 +101,18 @@ public final class QuantizationEvaluator {
       }
       progress.onRows(begin + (long) count);
     }
-    return report(codebook, total, codes, rows);
+    return report(codebook, total, uses, collisions.build(), rows);
   }
 
-  private static QuantizationReport report(Codebook codebook, Sums sums, int[] codes, int rows) {
+  private static QuantizationReport report(
+      Codebook codebook, Sums sums, long[][] uses, CollisionReport collisions, int rows) {
     int levels = codebook.levels();
     int d = codebook.dimension();
     var reports = new ArrayList<LevelReport>();
     for (int l = 0; l < levels; l++) {
-      long[] uses = new long[codebook.width(l)];
-      for (int row = 0; row < rows; row++) {
-        uses[codes[row * levels + l]]++;
-      }
       int dead = 0;
       double entropy = 0;
-      for (long use : uses) {
+      for (long use : uses[l]) {
         if (use == 0) {
           dead++;
         } else {
@@ -118,17 +123,16 @@ public final class QuantizationEvaluator {
       reports.add(
           new LevelReport(
               l,
-              uses.length,
+              uses[l].length,
               sums.inertia[l],
               sums.input > 0 ? Math.sqrt(sums.inertia[l] / sums.input) : 0,
-              (double) (uses.length - dead) / uses.length,
+              (double) (uses[l].length - dead) / uses[l].length,
               dead,
               entropy,
               Math.exp(entropy),
               sums.exhausted[l],
               sums.norms[l] / rows));
     }
-    CollisionReport collisions = CollisionReport.of(codes, codebook.widths());
     double components = (double) rows * d;
     return new QuantizationReport(
         rows,

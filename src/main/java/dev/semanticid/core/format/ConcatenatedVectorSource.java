@@ -90,6 +90,17 @@ public final class ConcatenatedVectorSource implements VectorSource {
             .formatted(parts.size(), parts.getFirst().description(), parts.getLast().description());
   }
 
+  /** The row within its part. */
+  @Override
+  public String describe(long row) {
+    Objects.checkIndex(row, rows());
+    int part = partOf(row);
+    while (starts[part + 1] == row) {
+      part++;
+    }
+    return parts.get(part).describe(row - starts[part]);
+  }
+
   /**
    * Closes every source, also when one of them fails to; the first failure is thrown with the
    * others suppressed.

@@ -1,5 +1,7 @@
 package dev.semanticid.core.quantizer;
 
+import dev.semanticid.core.vector.VectorSource;
+
 /** A row of the data holds NaN or an infinity. */
 public final class NonFiniteVectorException extends RuntimeException {
 
@@ -8,13 +10,13 @@ public final class NonFiniteVectorException extends RuntimeException {
   private final long row;
 
   /**
-   * @param source what a person would call the data
+   * @param source the data
    * @param row the row, 0-based
    */
-  public NonFiniteVectorException(String source, long row) {
+  public NonFiniteVectorException(VectorSource source, long row) {
     super(
-        "row %d of %s holds NaN or an infinity; every component must be finite"
-            .formatted(row, source));
+        "%s holds NaN or a value outside float32; every component must be finite"
+            .formatted(source.describe(row)));
     this.row = row;
   }
 

@@ -10,6 +10,7 @@ import dev.semanticid.core.compute.ComputeBackend;
 import dev.semanticid.core.compute.WorkerPool;
 import dev.semanticid.core.vector.VectorSource;
 import java.io.IOException;
+import java.io.UncheckedIOException;
 import java.util.ArrayList;
 import java.util.Collections;
 import java.util.List;
@@ -74,7 +75,19 @@ public final class ResidualQuantizerTrainer {
    * @throws IOException if it cannot be read
    */
   public Result train(VectorSource source, TrainingListener listener) throws IOException {
-    return train(source, null, listener);
+    return train(source, null, null, listener);
+  }
+
+  /**
+   * Continues a training that stopped.
+   *
+   * @param checkpoint where it stopped, with the same data and settings
+   * @throws IllegalArgumentException if it is none of a training with these settings
+   */
+  public Result resume(
+      VectorSource source, TrainingCheckpoint checkpoint, TrainingListener listener)
+      throws IOException {
+    return train(source, null, checkpoint, listener);
   }
 
   /**
@@ -85,6 +98,15 @@ public final class ResidualQuantizerTrainer {
    */
   public Result train(
       VectorSource source, @Nullable List<float[]> initialCentroids, TrainingListener listener)
+      throws IOException {
+    return train(source, initialCentroids, null, listener);
+  }
+
+  private Result train(
+      VectorSource source,
+      @Nullable List<float[]> initialCentroids,
+      @Nullable TrainingCheckpoint checkpoint,
+      TrainingListener listener)
       throws IOException {
     if (source.dimension() != config.embeddingDim()) {
       throw new IllegalArgumentException(
@@ -97,17 +119,15 @@ public final class ResidualQuantizerTrainer {
           "a codebook of width %d needs at least as many rows, the data has %d"
               .formatted(widest, source.rows()));
     }
-    if (source.rows() > Integer.MAX_VALUE - 8) {
-      throw new IllegalArgumentException(
-          "training reads at most %d rows, the data has %d"
-              .formatted(Integer.MAX_VALUE - 8, source.rows()));
-    }
     if (initialCentroids != null && initialCentroids.size() != config.numHierarchies()) {
       throw new IllegalArgumentException(
           "initial centroids of %d levels for %d"
               .formatted(initialCentroids.size(), config.numHierarchies()));
     }
     try (var run = new Run(source, initialCentroids, listener)) {
+      if (checkpoint != null) {
+        run.resume(checkpoint);
+      }
       if (config.trainLayerWise()) {
         run.layerWise();
       } else {
@@ -158,13 +178,14 @@ public final class ResidualQuantizerTrainer {
 
     void layerWise() throws IOException {
       int steps = config.maxSteps() / levels.size();
-      for (int l = 0; l < levels.size(); l++) {
+      for (int l = initialized() > 0 ? initialized() - 1 : 0; l < levels.size(); l++) {
         while (!levels.get(l).initialized()) {
           readBatch();
           descendTo(l);
           fill(l, steps);
         }
-        for (int step = 0; step < steps; step++) {
+        while (stepsTaken[l] < steps) {
+          listener.onCheckpoint(this::checkpoint);
           readBatch();
           descendTo(l);
           assign(l);
@@ -172,13 +193,16 @@ public final class ResidualQuantizerTrainer {
           update(l, steps);
         }
       }
+      listener.onCheckpoint(this::checkpoint);
     }
 
     void jointly() throws IOException {
-      int updates = 0;
       MiniBatchKMeans last = levels.getLast();
-      while (!last.initialized() || updates < config.maxSteps()) {
+      while (!last.initialized() || stepsTaken[levels.size() - 1] < config.maxSteps()) {
         boolean updating = last.initialized();
+        if (updating) {
+          listener.onCheckpoint(this::checkpoint);
+        }
         readBatch();
         for (int l = 0; l < levels.size(); l++) {
           enter(l);
@@ -197,21 +221,80 @@ public final class ResidualQuantizerTrainer {
             update(l, config.maxSteps());
           }
         }
-        if (updating) {
-          updates++;
-        }
       }
+      listener.onCheckpoint(this::checkpoint);
+    }
+
+    /** Levels that have centroids. */
+    private int initialized() {
+      int count = 0;
+      while (count < levels.size() && levels.get(count).initialized()) {
+        count++;
+      }
+      return count;
+    }
+
+    private TrainingCheckpoint checkpoint() {
+      int count = initialized();
+      var centroids = new ArrayList<float[]>();
+      var counts = new ArrayList<long[]>();
+      var bufferRows = new ArrayList<Integer>();
+      for (MiniBatchKMeans level : levels.subList(0, count)) {
+        centroids.add(level.search().centroids().data());
+        counts.add(level.counts());
+        bufferRows.add(level.bufferedRows());
+      }
+      return new TrainingCheckpoint(
+          centroids,
+          counts,
+          bufferRows,
+          stepsTaken[count - 1],
+          stream.order().pass(),
+          stream.order().position());
+    }
+
+    /** Becomes what {@link #checkpoint} told of. */
+    void resume(TrainingCheckpoint checkpoint) {
+      int count = checkpoint.centroids().size();
+      int steps = config.trainLayerWise() ? config.maxSteps() / levels.size() : config.maxSteps();
+      if (count > levels.size()
+          || checkpoint.steps() > steps
+          || (!config.trainLayerWise() && count < levels.size())) {
+        throw new IllegalArgumentException(
+            "no checkpoint of these settings: %d levels after %d steps, expected up to %d after up"
+                    .formatted(count, checkpoint.steps(), levels.size())
+                + " to %d".formatted(steps));
+      }
+      for (int l = 0; l < count; l++) {
+        levels
+            .get(l)
+            .resume(
+                checkpoint.centroids().get(l),
+                checkpoint.counts().get(l),
+                checkpoint.bufferRows().get(l));
+        stepsTaken[l] = config.trainLayerWise() && l < count - 1 ? steps : checkpoint.steps();
+      }
+      stream.order().seek(checkpoint.pass(), checkpoint.position());
     }
 
     private void readBatch() throws IOException {
-      float[] batch = stream.next();
+      stream.next();
       int d = config.embeddingDim();
-      pool.forEach(
-          blocks.size(),
-          i -> {
-            Block block = blocks.get(i);
-            block.loop.begin(batch, block.begin * d, block.rows);
-          });
+      try {
+        pool.forEach(
+            blocks.size(),
+            i -> {
+              Block block = blocks.get(i);
+              try {
+                stream.load(block.begin, block.rows);
+              } catch (IOException e) {
+                throw new UncheckedIOException(e);
+              }
+              block.loop.begin(stream.batch(), block.begin * d, block.rows);
+            });
+      } catch (UncheckedIOException e) {
+        throw e.getCause();
+      }
     }
 
     /** Forms the residuals that reach a level, through the finished levels above it. */

@@ -1,6 +1,7 @@
 package dev.semanticid.core.quantizer;
 
 import dev.semanticid.core.clustering.IterationStats;
+import java.util.function.Supplier;
 
 /**
  * Hears of every step of a training, on the training's thread. Whatever it throws ends the
@@ -14,4 +15,11 @@ public interface TrainingListener {
 
   /** A level took a step. */
   void onStep(IterationStats stats);
+
+  /**
+   * The training is between two steps, where it can be continued from.
+   *
+   * @param checkpoint gives its state, if that is wanted; only during this call
+   */
+  default void onCheckpoint(Supplier<TrainingCheckpoint> checkpoint) {}
 }

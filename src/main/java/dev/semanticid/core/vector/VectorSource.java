@@ -29,6 +29,11 @@ public interface VectorSource extends AutoCloseable {
   /** What a person would call the source: a path, a glob, "request body". */
   String description();
 
+  /** Where a row comes from, in words: what a person would look for to mend it. */
+  default String describe(long row) {
+    return "row %d of %s".formatted(row, description());
+  }
+
   @Override
   void close() throws IOException;
 }

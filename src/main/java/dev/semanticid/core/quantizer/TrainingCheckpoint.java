@@ -1,0 +1,41 @@
+package dev.semanticid.core.quantizer;
+
+import java.util.List;
+
+/**
+ * A training between two steps: all that is needed to go on as if it had never stopped. With the
+ * same data and settings, what follows is the same, bit for bit.
+ *
+ * @param centroids of every level that has some, from level 0 on, K_l × d, row-major
+ * @param counts per such level the rows N_k that each centroid absorbed
+ * @param bufferRows per such level the rows its first centroids were chosen from
+ * @param steps update steps that the last of these levels has taken; all of them have, if they are
+ *     trained jointly
+ * @param pass the pass over the data that the next batch begins in, 0-based
+ * @param position rows of that pass which are used already
+ */
+public record TrainingCheckpoint(
+    List<float[]> centroids,
+    List<long[]> counts,
+    List<Integer> bufferRows,
+    int steps,
+    long pass,
+    long position) {
+
+  public TrainingCheckpoint {
+    centroids = List.copyOf(centroids);
+    counts = List.copyOf(counts);
+    bufferRows = List.copyOf(bufferRows);
+    if (centroids.isEmpty()
+        || counts.size() != centroids.size()
+        || bufferRows.size() != centroids.size()) {
+      throw new IllegalArgumentException(
+          "centroids of %d levels, counts of %d, buffers of %d"
+              .formatted(centroids.size(), counts.size(), bufferRows.size()));
+    }
+    if (steps < 0 || pass < 0 || position < 0) {
+      throw new IllegalArgumentException(
+          "%d steps, pass %d, position %d must not be negative".formatted(steps, pass, position));
+    }
+  }
+}
