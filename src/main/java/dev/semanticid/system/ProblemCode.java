@@ -24,12 +24,22 @@ public enum ProblemCode {
   TOO_FEW_ROWS(HttpStatus.UNPROCESSABLE_CONTENT),
   /** A source that is not of a kind that is read here. */
   UNSUPPORTED_SOURCE(HttpStatus.UNPROCESSABLE_CONTENT),
-  /** A source outside the data root. */
+  /** A source or destination outside the data root, or outside the S3 places that are allowed. */
   SOURCE_FORBIDDEN(HttpStatus.FORBIDDEN),
+  /** A source or destination that S3 refuses this service: wrong key, signature or permission. */
+  SOURCE_ACCESS_DENIED(HttpStatus.FORBIDDEN),
   /** A source that is not there. */
   SOURCE_NOT_FOUND(HttpStatus.UNPROCESSABLE_CONTENT),
   /** A source that is there and not what it should be. */
   SOURCE_INVALID(HttpStatus.UNPROCESSABLE_CONTENT),
+  /** A source or destination whose server cannot be reached, or fails after all retries. */
+  SOURCE_UNAVAILABLE(HttpStatus.BAD_GATEWAY),
+  /** A source that was replaced or written to after it was found. */
+  SOURCE_CHANGED(HttpStatus.CONFLICT),
+  /** A place for a result that cannot be one. */
+  DESTINATION_INVALID(HttpStatus.UNPROCESSABLE_CONTENT),
+  /** A place for a result where something is already; nothing is overwritten. */
+  DESTINATION_EXISTS(HttpStatus.CONFLICT),
   /** A codebook file that is not one. */
   INVALID_CODEBOOK(HttpStatus.UNPROCESSABLE_CONTENT),
   /** No codebook of the name. */
@@ -76,7 +86,7 @@ public enum ProblemCode {
   NORMS_REQUIRED(HttpStatus.UNPROCESSABLE_CONTENT),
   /** A code that the codebook does not have. */
   INVALID_CODE(HttpStatus.UNPROCESSABLE_CONTENT),
-  /** No room for an upload. */
+  /** No room for an upload or a result. */
   INSUFFICIENT_STORAGE(HttpStatus.INSUFFICIENT_STORAGE),
   /** The service stopped while the job was under way. */
   INTERRUPTED(HttpStatus.INTERNAL_SERVER_ERROR),

@@ -1,8 +1,11 @@
 package dev.semanticid.system;
 
 import dev.semanticid.core.quantizer.Screening;
+import java.net.URI;
 import java.nio.file.Path;
 import java.time.Duration;
+import java.util.List;
+import java.util.Objects;
 import org.jspecify.annotations.Nullable;
 import org.springframework.boot.context.properties.ConfigurationProperties;
 import org.springframework.boot.context.properties.bind.DefaultValue;
@@ -12,8 +15,8 @@ import org.springframework.util.unit.DataSize;
  * Settings of the service, {@code semantic-id.*}.
  *
  * @param dataDir where the embedded database and uploads live
- * @param dataRoot the folder below which {@code file:} sources may be read; none may if it is not
- *     set
+ * @param dataRoot the folder below which {@code file:} sources may be read and results written;
+ *     none may if it is not set
  * @param backend where dot products are computed
  * @param threads threads that encode, and as many that train; 0 for one per processor
  * @param tableBudget memory that the tables of the one-GEMM plan may take per codebook
@@ -24,6 +27,7 @@ import org.springframework.util.unit.DataSize;
  * @param training settings of {@code /train}
  * @param codebooks settings of {@code /codebooks}
  * @param readiness when the service counts as ready
+ * @param s3 settings of {@code s3:} sources and results
  */
 @ConfigurationProperties("semantic-id")
 public record SemanticIdProperties(
@@ -37,7 +41,8 @@ public record SemanticIdProperties(
     @DefaultValue Encoding encoding,
     @DefaultValue Training training,
     @DefaultValue Codebooks codebooks,
-    @DefaultValue Readiness readiness) {
+    @DefaultValue Readiness readiness,
+    @DefaultValue S3 s3) {
 
   /** Where dot products are computed. */
   public enum Backend {
@@ -137,6 +142,65 @@ public record SemanticIdProperties(
    * @param requireCodebook whether an empty store makes it not ready
    */
   public record Readiness(@DefaultValue("false") boolean requireCodebook) {}
+
+  /**
+   * Settings of {@code s3:} sources and results. Credentials are no settings: they come from where
+   * every AWS tool looks for them (environment, profile, container, instance).
+   *
+   * @param endpoint address of an S3-compatible server; Amazon's if it is not set
+   * @param region what requests are signed for
+   * @param pathStyleAccess whether the bucket is in the path instead of the host name; not set: if
+   *     an endpoint is
+   * @param allowed {@code s3://bucket/prefix} that jobs may read and write; S3 is off without any
+   * @param connectTimeout how long a connection may take
+   * @param socketTimeout how long a server may be silent
+   * @param attemptTimeout how long one attempt at a request may take, its body included
+   */
+  public record S3(
+      @Nullable URI endpoint,
+      @DefaultValue("us-east-1") String region,
+      @Nullable Boolean pathStyleAccess,
+      @DefaultValue List<String> allowed,
+      @DefaultValue("5s") Duration connectTimeout,
+      @DefaultValue("30s") Duration socketTimeout,
+      @DefaultValue("2m") Duration attemptTimeout) {
+    public S3 {
+      allowed = List.copyOf(allowed);
+      require(
+          endpoint == null || isServer(endpoint),
+          "semantic-id.s3.endpoint must be http://host:port or https://host:port and nothing else");
+      require(!region.isBlank(), "semantic-id.s3.region must not be blank");
+      for (String place : allowed) {
+        require(
+            place.matches("s3://[A-Za-z0-9._-]+(/.*)?"),
+            "semantic-id.s3.allowed must be of the form s3://bucket/prefix, got '%s'"
+                .formatted(place));
+      }
+      require(
+          connectTimeout.isPositive(),
+          "semantic-id.s3.connect-timeout must be positive, got " + connectTimeout);
+      require(
+          socketTimeout.isPositive(),
+          "semantic-id.s3.socket-timeout must be positive, got " + socketTimeout);
+      require(
+          attemptTimeout.isPositive(),
+          "semantic-id.s3.attempt-timeout must be positive, got " + attemptTimeout);
+    }
+
+    /** Whether the bucket is in the path instead of the host name. */
+    public boolean effectivePathStyleAccess() {
+      return Objects.requireNonNullElse(pathStyleAccess, endpoint != null);
+    }
+
+    /** Not shown in messages: who puts credentials there shall not read them in a log. */
+    private static boolean isServer(URI endpoint) {
+      return ("http".equals(endpoint.getScheme()) || "https".equals(endpoint.getScheme()))
+          && endpoint.getHost() != null
+          && endpoint.getUserInfo() == null
+          && endpoint.getQuery() == null
+          && endpoint.getFragment() == null;
+    }
+  }
 
   private static void require(boolean condition, String message) {
     if (!condition) {

@@ -3,6 +3,7 @@ package dev.semanticid.training;
 import dev.semanticid.core.format.FormatException;
 import dev.semanticid.core.vector.ElementType;
 import dev.semanticid.core.vector.VectorSource;
+import dev.semanticid.storage.DataRoot;
 import dev.semanticid.system.EmbeddingModel;
 import dev.semanticid.system.LimitedInputStream;
 import dev.semanticid.system.ProblemCode;

@@ -120,6 +120,30 @@ class ArchitectureTest {
           .because("the backend travels with the core, without the service");
 
   @ArchTest
+  static final ArchRule ONLY_STORAGE_KNOWS_THE_AWS_SDK =
+      noClasses()
+          .that()
+          .resideOutsideOfPackage(ROOT + ".storage..")
+          .should()
+          .dependOnClassesThat()
+          .resideInAPackage("software.amazon.awssdk..")
+          .because("another client must be able to take the SDK's place");
+
+  @ArchTest
+  static final ArchRule STORAGE_KNOWS_NO_FEATURE =
+      noClasses()
+          .that()
+          .resideInAPackage(ROOT + ".storage..")
+          .should()
+          .dependOnClassesThat(
+              resideInAPackage(ROOT + "..")
+                  .and(
+                      not(
+                          resideInAnyPackage(
+                              ROOT + ".storage..", ROOT + ".system..", CORE + ".."))))
+          .because("bytes are found, read and put in place without knowing what they mean");
+
+  @ArchTest
   static final ArchRule ENCODING_STANDS_ALONE = feature("encoding").allowEmptyShould(false);
 
   @ArchTest
@@ -178,7 +202,7 @@ class ArchitectureTest {
         .because(because);
   }
 
-  /** A feature package that knows the codebook, the core and the system, and no other feature. */
+  /** A feature package that knows the codebook, storage, core and system, and no other feature. */
   private static ArchRule feature(String name) {
     return noClasses()
         .that()
@@ -191,6 +215,7 @@ class ArchitectureTest {
                         resideInAnyPackage(
                             ROOT + "." + name + "..",
                             ROOT + ".codebook..",
+                            ROOT + ".storage..",
                             ROOT + ".system..",
                             CORE + ".."))))
         .because("a feature can be left out or rewritten without the others noticing");
