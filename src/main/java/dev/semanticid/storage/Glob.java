@@ -91,13 +91,19 @@ final class Glob {
   private static int bracket(StringBuilder regex, String glob, int from) {
     int at = from;
     regex.append("[[^/]&&[");
-    if (at < glob.length() && glob.charAt(at) == '!') {
-      regex.append('^');
+    if (at < glob.length() && glob.charAt(at) == '^') {
+      // Itself, and not the start of a range.
+      regex.append("\\^");
       at++;
-    }
-    if (at < glob.length() && glob.charAt(at) == '-') {
-      regex.append("\\-");
-      at++;
+    } else {
+      if (at < glob.length() && glob.charAt(at) == '!') {
+        regex.append('^');
+        at++;
+      }
+      if (at < glob.length() && glob.charAt(at) == '-') {
+        regex.append("\\-");
+        at++;
+      }
     }
     char last = 0;
     boolean rangeMayStart = false;

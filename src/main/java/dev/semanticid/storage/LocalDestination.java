@@ -94,7 +94,7 @@ final class LocalDestination implements Destination {
   }
 
   /** The hidden name; short whatever the destination's is, because names have a limit. */
-  private Path unfinished(String jobId) {
+  Path unfinished(String jobId) {
     if (!jobId.matches("[A-Za-z0-9-]{1,64}")) {
       throw new IllegalArgumentException(
           "a job's id has letters, digits and hyphens, got '%s'".formatted(jobId));
