@@ -108,6 +108,28 @@ class ArchitectureTest {
           .because("what is not the heap's is freed by hand");
 
   @ArchTest
+  static final ArchRule ONLY_ITS_PACKAGE_KNOWS_PARQUET =
+      noClasses()
+          .that()
+          .resideOutsideOfPackage(ROOT + ".parquet..")
+          .should()
+          .dependOnClassesThat()
+          .resideInAnyPackage("org.apache.parquet..", "io.airlift.compress..")
+          .because("another library must be able to take parquet-java's place");
+
+  @ArchTest
+  static final ArchRule PARQUET_KNOWS_ONLY_THE_CORE =
+      noClasses()
+          .that()
+          .resideInAPackage(ROOT + ".parquet..")
+          .should()
+          .dependOnClassesThat(
+              resideInAPackage(ROOT + "..")
+                  .and(not(resideInAnyPackage(ROOT + ".parquet..", CORE + "..")))
+                  .or(resideInAnyPackage("org.springframework..", "jakarta..")))
+          .because("a file format knows nothing of the service that reads it");
+
+  @ArchTest
   static final ArchRule BACKENDS_KNOW_ONLY_THE_CORE =
       noClasses()
           .that()
