@@ -54,7 +54,7 @@ class InfoController {
       int encodeMaxQueuedRequests,
       long encodeBodyTimeoutMs,
       long trainMaxUploadBytes,
-      int trainQueueSize,
+      int jobQueueSize,
       long codebookMaxUploadBytes) {}
 
   @GetMapping(path = "/info", produces = MediaType.APPLICATION_JSON_VALUE)
@@ -76,7 +76,7 @@ class InfoController {
             properties.encoding().maxQueuedRequests(),
             properties.encoding().bodyTimeout().toMillis(),
             properties.training().maxUploadSize().toBytes(),
-            properties.training().queueSize(),
+            properties.jobs().queueSize(),
             properties.codebooks().maxUploadSize().toBytes()));
   }
 }

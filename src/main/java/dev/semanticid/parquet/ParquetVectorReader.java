@@ -95,6 +95,16 @@ public final class ParquetVectorReader implements VectorReader {
     }
   }
 
+  /** Whether a file begins like a Parquet file. */
+  public static boolean isParquet(ByteSource source) throws IOException {
+    byte[] start = new byte[4];
+    if (source.size() < start.length) {
+      return false;
+    }
+    source.read(0, start, 0, start.length);
+    return Arrays.equals(start, new byte[] {'P', 'A', 'R', '1'});
+  }
+
   /** The name of the column that is read. */
   public String column() {
     return column.path;

@@ -32,4 +32,14 @@ public interface DataFile {
    * @throws StorageException for the same reasons; an object's may come with the first read only
    */
   ByteSource open() throws IOException;
+
+  /**
+   * A file of this machine, wherever it lies: for files of the service's own, not for addresses
+   * that clients give.
+   *
+   * @throws StorageException if it is not there
+   */
+  static DataFile of(Path file) throws IOException {
+    return LocalDataFile.of(file);
+  }
 }

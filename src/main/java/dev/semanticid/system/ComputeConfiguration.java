@@ -14,7 +14,7 @@ import org.springframework.beans.factory.annotation.Qualifier;
 import org.springframework.context.annotation.Bean;
 import org.springframework.context.annotation.Configuration;
 
-/** Chooses the compute backend and makes the threads that encode and train. */
+/** Chooses the compute backend and makes the threads that encode and those that do jobs. */
 @Configuration(proxyBeanMethods = false)
 class ComputeConfiguration {
 
@@ -70,8 +70,8 @@ class ComputeConfiguration {
   }
 
   @Bean
-  @Qualifier("training")
-  WorkerPool trainingPool(SemanticIdProperties properties) {
-    return new WorkerPool(properties.effectiveThreads(), "train");
+  @Qualifier("jobs")
+  WorkerPool jobsPool(SemanticIdProperties properties) {
+    return new WorkerPool(properties.effectiveThreads(), new BackgroundThreads("jobs"));
   }
 }

@@ -68,7 +68,13 @@ public enum ProblemCode {
   JOB_FINISHED(HttpStatus.CONFLICT),
   /** Vectors of another embedding model than the codebook's. */
   EMBEDDING_MODEL_MISMATCH(HttpStatus.CONFLICT),
-  /** As many trainings are waiting as may wait. */
+  /** An idempotency key that came with another request before. */
+  IDEMPOTENCY_KEY_REUSED(HttpStatus.UNPROCESSABLE_CONTENT),
+  /** A job that would need more memory than jobs may take. */
+  MEMORY_BUDGET_EXCEEDED(HttpStatus.UNPROCESSABLE_CONTENT),
+  /** More clients listen to jobs than may. */
+  TOO_MANY_LISTENERS(HttpStatus.TOO_MANY_REQUESTS),
+  /** As many jobs are waiting as may wait. */
   QUEUE_FULL(HttpStatus.TOO_MANY_REQUESTS),
   /** The store holds no codebook yet. */
   NO_CODEBOOK(HttpStatus.SERVICE_UNAVAILABLE),
@@ -88,7 +94,7 @@ public enum ProblemCode {
   INVALID_CODE(HttpStatus.UNPROCESSABLE_CONTENT),
   /** No room for an upload or a result. */
   INSUFFICIENT_STORAGE(HttpStatus.INSUFFICIENT_STORAGE),
-  /** The service stopped while the job was under way. */
+  /** The service ended again and again while the job was under way. */
   INTERRUPTED(HttpStatus.INTERNAL_SERVER_ERROR),
   /** Not enough memory. */
   OUT_OF_MEMORY(HttpStatus.INTERNAL_SERVER_ERROR),

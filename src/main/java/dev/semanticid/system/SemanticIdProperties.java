@@ -18,13 +18,14 @@ import org.springframework.util.unit.DataSize;
  * @param dataRoot the folder below which {@code file:} sources may be read and results written;
  *     none may if it is not set
  * @param backend where dot products are computed
- * @param threads threads that encode, and as many that train; 0 for one per processor
+ * @param threads threads that encode, and as many that do jobs; 0 for one per processor
  * @param tableBudget memory that the tables of the one-GEMM plan may take per codebook
  * @param screening whether 8-bit products prove centroids wrong before anything else, where ND4J
  *     runs on the CPU
  * @param maxOffHeap memory that the backend may take outside the heap
  * @param encoding settings of {@code /encode}
  * @param training settings of {@code /train}
+ * @param jobs settings of all jobs
  * @param codebooks settings of {@code /codebooks}
  * @param readiness when the service counts as ready
  * @param s3 settings of {@code s3:} sources and results
@@ -40,6 +41,7 @@ public record SemanticIdProperties(
     @DefaultValue("2GB") DataSize maxOffHeap,
     @DefaultValue Encoding encoding,
     @DefaultValue Training training,
+    @DefaultValue Jobs jobs,
     @DefaultValue Codebooks codebooks,
     @DefaultValue Readiness readiness,
     @DefaultValue S3 s3) {
@@ -63,7 +65,7 @@ public record SemanticIdProperties(
         maxOffHeap.toBytes() > 0, "semantic-id.max-off-heap must be positive, got " + maxOffHeap);
   }
 
-  /** Threads that encode, and as many that train. */
+  /** Threads that encode, and as many that do jobs. */
   public int effectiveThreads() {
     return threads > 0 ? threads : Runtime.getRuntime().availableProcessors();
   }
@@ -106,16 +108,46 @@ public record SemanticIdProperties(
    * Settings of {@code /train}.
    *
    * @param maxUploadSize most bytes of a request's body
-   * @param queueSize most jobs that wait
    */
-  public record Training(
-      @DefaultValue("64GB") DataSize maxUploadSize, @DefaultValue("16") int queueSize) {
+  public record Training(@DefaultValue("64GB") DataSize maxUploadSize) {
     public Training {
       require(
           maxUploadSize.toBytes() > 0,
           "semantic-id.training.max-upload-size must be positive, got " + maxUploadSize);
+    }
+  }
+
+  /**
+   * Settings of all jobs.
+   *
+   * @param queueSize most jobs of a kind that wait
+   * @param memoryBudget most bytes of heap that a job may need
+   * @param checkpointInterval how often a running job keeps where it can be continued from, at most
+   * @param maxAttempts how often a job is started without getting as far as a checkpoint
+   * @param retention how long jobs that have ended are kept
+   * @param keep how many jobs of a kind that have ended are kept
+   */
+  public record Jobs(
+      @DefaultValue("16") int queueSize,
+      @DefaultValue("1GB") DataSize memoryBudget,
+      @DefaultValue("2s") Duration checkpointInterval,
+      @DefaultValue("20") int maxAttempts,
+      @DefaultValue("90d") Duration retention,
+      @DefaultValue("1000") int keep) {
+    public Jobs {
+      require(queueSize >= 1, "semantic-id.jobs.queue-size must be at least 1, got " + queueSize);
       require(
-          queueSize >= 1, "semantic-id.training.queue-size must be at least 1, got " + queueSize);
+          memoryBudget.toBytes() > 0,
+          "semantic-id.jobs.memory-budget must be positive, got " + memoryBudget);
+      require(
+          !checkpointInterval.isNegative(),
+          "semantic-id.jobs.checkpoint-interval must not be negative, got " + checkpointInterval);
+      require(
+          maxAttempts >= 1, "semantic-id.jobs.max-attempts must be at least 1, got " + maxAttempts);
+      require(
+          !retention.isNegative(),
+          "semantic-id.jobs.retention must not be negative, got " + retention);
+      require(keep >= 0, "semantic-id.jobs.keep must not be negative, got " + keep);
     }
   }
 

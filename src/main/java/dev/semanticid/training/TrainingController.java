@@ -2,8 +2,11 @@ package dev.semanticid.training;
 
 import dev.semanticid.core.format.FormatException;
 import dev.semanticid.core.vector.ElementType;
-import dev.semanticid.core.vector.VectorSource;
-import dev.semanticid.storage.DataRoot;
+import dev.semanticid.job.JobRequest;
+import dev.semanticid.job.JobRunner;
+import dev.semanticid.source.OpenedSource;
+import dev.semanticid.source.SourceSpec;
+import dev.semanticid.source.SourceSpec.RawLayout;
 import dev.semanticid.system.EmbeddingModel;
 import dev.semanticid.system.LimitedInputStream;
 import dev.semanticid.system.ProblemCode;
@@ -25,6 +28,7 @@ import jakarta.servlet.http.HttpServletRequest;
 import java.io.IOException;
 import java.net.URI;
 import java.util.List;
+import java.util.Map;
 import java.util.Set;
 import org.jspecify.annotations.Nullable;
 import org.springframework.http.InvalidMediaTypeException;
@@ -36,6 +40,7 @@ import org.springframework.web.bind.annotation.PathVariable;
 import org.springframework.web.bind.annotation.PostMapping;
 import org.springframework.web.bind.annotation.RequestParam;
 import org.springframework.web.bind.annotation.RestController;
+import org.springframework.web.servlet.mvc.method.annotation.SseEmitter;
 import tools.jackson.core.JacksonException;
 import tools.jackson.databind.JsonNode;
 import tools.jackson.databind.json.JsonMapper;
@@ -48,21 +53,24 @@ class TrainingController {
   private static final int MAX_JSON_BYTES = 1 << 20;
   private static final int PAGE = 50;
 
+  /** Stands for the dimension of data that have not been opened. */
+  private static final int ANY_DIMENSION = 1;
+
   private final TrainingService service;
+  private final TrainingWork work;
   private final UploadSpool spool;
-  private final DataRoot dataRoot;
   private final JsonMapper json;
   private final long maxUploadBytes;
 
   TrainingController(
       TrainingService service,
+      TrainingWork work,
       UploadSpool spool,
-      DataRoot dataRoot,
       JsonMapper json,
       SemanticIdProperties properties) {
     this.service = service;
+    this.work = work;
     this.spool = spool;
-    this.dataRoot = dataRoot;
     this.json = json;
     this.maxUploadBytes = properties.training().maxUploadSize().toBytes();
   }
@@ -93,9 +101,15 @@ class TrainingController {
       @Schema(example = "42") long seed,
       @Schema(allowableValues = {"always", "if_passes", "never"}) String activate,
       Gate qualityGate,
+      @Schema(allowableValues = {"fail", "skip"}) String onBadRow,
       String embeddingModel) {
 
-    record Source(@Schema(example = "file:///data/items/*.npy") String uri) {}
+    record Source(
+        @Schema(example = "file:///data/items/*.npy") String uri,
+        @Schema(description = "which tensor of a safetensors file, if it has several of vectors")
+            String tensor,
+        @Schema(description = "which column of a Parquet file, if it has several of vectors")
+            String column) {}
 
     record Gate(
         @Schema(example = "0.7") double minUniqueRatio, @Schema(example = "0") int maxDeadCodes) {}
@@ -238,6 +252,21 @@ class TrainingController {
       description = "the same as embedding_model",
       schema = @Schema(type = "string"))
   @Parameter(
+      name = JobRequest.IDEMPOTENCY_KEY,
+      in = ParameterIn.HEADER,
+      description = "names the request: sent again with the same key, it gives the same job",
+      schema = @Schema(type = "string", maxLength = 255))
+  @Parameter(
+      name = "on_bad_row",
+      in = ParameterIn.QUERY,
+      description =
+          "what to do with a row of another length, or with NaN or a value outside float32",
+      schema =
+          @Schema(
+              type = "string",
+              allowableValues = {"fail", "skip"},
+              defaultValue = "fail"))
+  @Parameter(
       name = "dtype",
       in = ParameterIn.QUERY,
       description = "element type of an octet-stream",
@@ -262,7 +291,8 @@ class TrainingController {
       status = "422",
       codes =
           "DIMENSION_MISMATCH, NON_FINITE_VALUE, TOO_FEW_ROWS, UNSUPPORTED_SOURCE,"
-              + " SOURCE_NOT_FOUND, SOURCE_INVALID")
+              + " SOURCE_NOT_FOUND, SOURCE_INVALID, MEMORY_BUDGET_EXCEEDED,"
+              + " IDEMPOTENCY_KEY_REUSED")
   @ProblemResponse(status = "429", codes = "QUEUE_FULL")
   @ProblemResponse(status = "507", codes = "INSUFFICIENT_STORAGE")
   ResponseEntity<TrainingJob> train(@Parameter(hidden = true) HttpServletRequest request)
@@ -295,16 +325,17 @@ class TrainingController {
   private ResponseEntity<TrainingJob> trainFromBody(HttpServletRequest request) throws IOException {
     boolean npy = contentType(request).equals("application/x-npy");
     TrainingParameters parameters = TrainingParameters.ofQuery(request.getParameterMap(), json);
-    service.requireIdle(parameters.codebook());
+    String key = JobRequest.requireKey(request.getHeader(JobRequest.IDEMPOTENCY_KEY));
+    service.requireIdle(parameters.codebook(), key);
     var body = LimitedInputStream.of(request, maxUploadBytes, null);
     UploadSpool.ShapeCheck fits = (rows, dimension) -> parameters.request(rows, dimension);
-    TrainingSource source;
+    UploadSpool.Upload upload;
     if (npy) {
       if (parameters.string("dtype").isPresent()) {
         throw new ProblemException(
             ProblemCode.INVALID_PARAMETER, "dtype goes with application/octet-stream only");
       }
-      source = spool.npy(body, fits);
+      upload = spool.npy(body, parameters.onBadRow(), fits);
     } else {
       int dimension =
           parameters
@@ -318,9 +349,28 @@ class TrainingController {
             ProblemCode.INVALID_PARAMETER, "embedding_dim must be at least 1, got " + dimension);
       }
       ElementType type = RawRows.elementType(parameters.string("dtype").orElse("f4"));
-      source = spool.raw(body, type, dimension, fits);
+      upload = spool.raw(body, type, dimension, parameters.onBadRow(), fits);
     }
-    return submit(parameters, source, request);
+    boolean kept = false;
+    try {
+      RawLayout raw = upload.raw();
+      var training =
+          new StoredTraining(
+              parameters.stored(),
+              null,
+              upload.name(),
+              raw == null ? null : raw.type(),
+              raw == null ? null : raw.dimension(),
+              embeddingModel(parameters, request));
+      JobRunner.Submission submission =
+          service.submit(training, parameters.codebook(), opened(training), upload.digest(), key);
+      kept = submission.isNew();
+      return accepted(submission);
+    } finally {
+      if (!kept) {
+        spool.discard(upload.name());
+      }
+    }
   }
 
   private ResponseEntity<TrainingJob> trainFromSource(HttpServletRequest request)
@@ -335,43 +385,55 @@ class TrainingController {
           ProblemCode.MALFORMED_JSON, "the body is not JSON: " + e.getOriginalMessage());
     }
     TrainingParameters parameters = TrainingParameters.ofJson(tree);
-    String uri =
+    SourceSpec source =
         parameters
-            .string("source.uri")
+            .source()
             .orElseThrow(() ->
                 new ProblemException(
                     ProblemCode.INVALID_PARAMETER,
                     "source is missing; expected \"source\": {\"uri\":"
                         + " \"file:///folder/name.npy\"}"));
-    service.requireIdle(parameters.codebook());
-    return submit(parameters, new TrainingSource(dataRoot.resolve(uri), null, false, uri), request);
+    String key = JobRequest.requireKey(request.getHeader(JobRequest.IDEMPOTENCY_KEY));
+    service.requireIdle(parameters.codebook(), key);
+    var training =
+        new StoredTraining(
+            parameters.stored(), source, null, null, null, embeddingModel(parameters, request));
+    Map<String, Object> shown;
+    if (source.isOnThisMachine()) {
+      shown = opened(training);
+    } else {
+      // What lies elsewhere is opened by the job; of the parameters, all is checked that can be.
+      parameters.request(
+          Integer.MAX_VALUE, parameters.integer("embedding_dim").orElse(ANY_DIMENSION));
+      shown = TrainingService.given(training);
+    }
+    return accepted(service.submit(training, parameters.codebook(), shown, "", key));
   }
 
-  private ResponseEntity<TrainingJob> submit(
-      TrainingParameters parameters, TrainingSource source, HttpServletRequest request)
-      throws IOException {
-    boolean accepted = false;
+  private static @Nullable String embeddingModel(
+      TrainingParameters parameters, HttpServletRequest request) {
+    String stated = parameters.string(EmbeddingModel.PARAMETER).orElse(null);
+    String header = request.getHeader(EmbeddingModel.HEADER);
+    EmbeddingModel.requireSame(stated, header);
+    return stated == null ? header : stated;
+  }
+
+  /** Opens the data to see whether the training fits them; all settings then in effect. */
+  private Map<String, Object> opened(StoredTraining training) throws IOException {
     try {
-      TrainingRequest training;
-      try (VectorSource rows = source.open()) {
-        training = parameters.request(rows.rows(), rows.dimension());
-      } catch (FormatException e) {
-        throw new ProblemException(
-            ProblemCode.SOURCE_INVALID, "the source cannot be trained from: " + e.getMessage());
-      }
-      String header = request.getHeader(EmbeddingModel.HEADER);
-      EmbeddingModel.requireSame(training.embeddingModel(), header);
-      if (training.embeddingModel() == null && header != null) {
-        training = training.withEmbeddingModel(header);
-      }
-      String id = service.submit(training, source);
-      accepted = true;
-      return ResponseEntity.accepted().location(URI.create("/train/" + id)).body(service.get(id));
-    } finally {
-      if (!accepted) {
-        source.discard();
-      }
+      OpenedSource source = work.open(training);
+      return TrainingService.parameters(
+          training, work.request(training, source.rows(), source.dimension()), source.rows());
+    } catch (FormatException e) {
+      throw new ProblemException(
+          ProblemCode.SOURCE_INVALID, "the source cannot be trained from: " + e.getMessage());
     }
+  }
+
+  private ResponseEntity<TrainingJob> accepted(JobRunner.Submission submission) {
+    return ResponseEntity.accepted()
+        .location(URI.create(TrainingService.PATH + "/" + submission.id()))
+        .body(service.get(submission.id()));
   }
 
   @GetMapping(path = "/train/{id}", produces = MediaType.APPLICATION_JSON_VALUE)
@@ -379,6 +441,24 @@ class TrainingController {
   @ProblemResponse(status = "404", codes = "UNKNOWN_JOB")
   TrainingJob get(@PathVariable String id) {
     return service.get(id);
+  }
+
+  @GetMapping(path = "/train/{id}/events", produces = MediaType.TEXT_EVENT_STREAM_VALUE)
+  @Operation(
+      summary = "A training job as server-sent events",
+      description =
+          "Each event's data is what GET of the job answers, sent whenever it changes; the stream"
+              + " ends with the job.")
+  @ApiResponse(
+      responseCode = "200",
+      content =
+          @Content(
+              mediaType = MediaType.TEXT_EVENT_STREAM_VALUE,
+              schema = @Schema(implementation = TrainingJob.class)))
+  @ProblemResponse(status = "404", codes = "UNKNOWN_JOB")
+  @ProblemResponse(status = "429", codes = "TOO_MANY_LISTENERS")
+  SseEmitter events(@PathVariable String id) {
+    return service.events(id);
   }
 
   @GetMapping(path = "/train", produces = MediaType.APPLICATION_JSON_VALUE)
@@ -395,9 +475,6 @@ class TrainingController {
     if (limit < 1 || limit > 200) {
       throw new ProblemException(
           ProblemCode.INVALID_PARAMETER, "limit must be 1 to 200, got " + limit);
-    }
-    if (after != null) {
-      service.get(after);
     }
     List<TrainingJob> jobs = service.list(limit + 1, after);
     boolean more = jobs.size() > limit;

@@ -3,6 +3,8 @@ package dev.semanticid.training;
 import dev.semanticid.codebook.CodebookRegistry;
 import dev.semanticid.core.clustering.CentroidInitializer;
 import dev.semanticid.core.quantizer.ResidualQuantizerConfig;
+import dev.semanticid.source.SourceSpec;
+import dev.semanticid.source.SourceSpec.OnBadRow;
 import dev.semanticid.system.ProblemCode;
 import dev.semanticid.system.ProblemException;
 import dev.semanticid.system.QueryParameters;
@@ -17,6 +19,7 @@ import java.util.Locale;
 import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
+import java.util.TreeMap;
 import java.util.function.Function;
 import org.jspecify.annotations.Nullable;
 import tools.jackson.databind.JsonNode;
@@ -52,7 +55,10 @@ final class TrainingParameters {
           "quality_gate.min_unique_ratio",
           "quality_gate.max_dead_codes",
           "embedding_model",
+          "on_bad_row",
           "dtype");
+
+  private static final Set<String> SOURCE = Set.of("uri", "tensor", "column");
 
   private final Map<String, JsonNode> values;
 
@@ -106,7 +112,7 @@ final class TrainingParameters {
       if (name.equals("quality_gate")) {
         flatten(name, member.getValue(), Set.of("min_unique_ratio", "max_dead_codes"), values);
       } else if (name.equals("source")) {
-        flatten(name, member.getValue(), Set.of("uri"), values);
+        flatten(name, member.getValue(), SOURCE, values);
       } else {
         if (!QUERY.contains(name) || name.equals("dtype")) {
           var known = new ArrayList<>(QUERY);
@@ -129,6 +135,34 @@ final class TrainingParameters {
       QueryParameters.requireKnown(List.of(member.getKey()), known);
       values.put(name + "." + member.getKey(), member.getValue());
     }
+  }
+
+  /** As {@link #stored} gave them. */
+  static TrainingParameters ofStored(Map<String, JsonNode> values) {
+    return new TrainingParameters(values);
+  }
+
+  /** The parameters by name, to be kept; the source apart. */
+  Map<String, JsonNode> stored() {
+    var stored = new TreeMap<>(values);
+    stored.keySet().removeIf(name -> name.startsWith("source."));
+    return stored;
+  }
+
+  /** The source, if one is named. */
+  Optional<SourceSpec> source() {
+    return string("source.uri")
+        .map(uri ->
+            new SourceSpec(
+                uri,
+                string("source.tensor").orElse(null),
+                string("source.column").orElse(null),
+                null));
+  }
+
+  /** What to do with a row that is no vector. */
+  OnBadRow onBadRow() {
+    return OnBadRow.of(string("on_bad_row").orElse("fail"));
   }
 
   /** A string, if given. */
@@ -258,6 +292,7 @@ final class TrainingParameters {
     } catch (IllegalArgumentException e) {
       throw new ProblemException(ProblemCode.INVALID_PARAMETER, String.valueOf(e.getMessage()));
     }
+    onBadRow();
     int widest = Collections.max(config.codebookWidths());
     if (rows < widest) {
       throw new ProblemException(

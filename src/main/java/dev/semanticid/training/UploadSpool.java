@@ -4,6 +4,8 @@ import dev.semanticid.core.format.FormatException;
 import dev.semanticid.core.format.NpyHeader;
 import dev.semanticid.core.vector.ElementType;
 import dev.semanticid.core.vector.VectorBatch;
+import dev.semanticid.source.SourceSpec.OnBadRow;
+import dev.semanticid.source.SourceSpec.RawLayout;
 import dev.semanticid.system.DataDirectory;
 import dev.semanticid.system.LimitedInputStream;
 import dev.semanticid.system.ProblemCode;
@@ -14,18 +16,24 @@ import java.io.IOException;
 import java.io.InputStream;
 import java.io.OutputStream;
 import java.nio.ByteBuffer;
+import java.nio.channels.Channels;
+import java.nio.channels.FileChannel;
 import java.nio.file.DirectoryStream;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.util.List;
+import java.nio.file.StandardOpenOption;
+import java.security.MessageDigest;
+import java.security.NoSuchAlgorithmException;
+import java.util.HexFormat;
+import java.util.Set;
 import java.util.UUID;
 import org.jspecify.annotations.Nullable;
 import org.springframework.stereotype.Component;
 
 /**
  * Uploaded training data on its way to disk: written as it arrives, checked on the way, never held
- * whole in memory. A refused upload leaves nothing behind, and uploads of an earlier process are
- * deleted at start-up.
+ * whole in memory. A refused upload leaves nothing behind; a complete one is on the disk for good
+ * before its job is accepted.
  */
 @Component
 class UploadSpool {
@@ -34,11 +42,36 @@ class UploadSpool {
 
   private final Path folder;
 
-  UploadSpool(DataDirectory directory) throws IOException {
+  UploadSpool(DataDirectory directory) {
     this.folder = directory.folder("spool");
+  }
+
+  /**
+   * A complete upload.
+   *
+   * @param name of its file
+   * @param raw element type and dimension of an upload without a header
+   * @param digest SHA-256 of its bytes
+   */
+  record Upload(String name, @Nullable RawLayout raw, String digest) {}
+
+  /** An upload's file. */
+  Path file(String name) {
+    return folder.resolve(name);
+  }
+
+  /** Deletes an upload. */
+  void discard(String name) throws IOException {
+    Files.deleteIfExists(file(name));
+  }
+
+  /** Deletes all uploads but these. */
+  void retain(Set<String> names) throws IOException {
     try (DirectoryStream<Path> left = Files.newDirectoryStream(folder)) {
       for (Path file : left) {
-        Files.delete(file);
+        if (!names.contains(String.valueOf(file.getFileName()))) {
+          Files.delete(file);
+        }
       }
     }
   }
@@ -51,7 +84,7 @@ class UploadSpool {
   }
 
   /** Spools a {@code .npy} file, which must be the whole body. */
-  TrainingSource npy(LimitedInputStream body, ShapeCheck shape) throws IOException {
+  Upload npy(LimitedInputStream body, OnBadRow onBadRow, ShapeCheck shape) throws IOException {
     return spool(out -> {
       NpyHeader header;
       try {
@@ -61,7 +94,7 @@ class UploadSpool {
             ProblemCode.MALFORMED_BODY, "not a readable .npy file: " + e.getMessage());
       }
       shape.check(header.rows(), header.dimension());
-      var rows = new RowCheck(header.elementType(), header.dimension());
+      var rows = new RowCheck(header.elementType(), header.dimension(), onBadRow);
       long copied = copy(body, out, header.dataBytes(), rows);
       if (copied < header.dataBytes() || body.read() >= 0) {
         throw new ProblemException(
@@ -77,15 +110,16 @@ class UploadSpool {
   }
 
   /** Spools raw little-endian rows. */
-  TrainingSource raw(LimitedInputStream body, ElementType type, int dimension, ShapeCheck shape)
+  Upload raw(
+      LimitedInputStream body, ElementType type, int dimension, OnBadRow onBadRow, ShapeCheck shape)
       throws IOException {
     return spool(out -> {
       if (body.announced() >= 0) {
         checkLength(body.announced(), type, dimension, shape);
       }
-      long copied = copy(body, out, Long.MAX_VALUE, new RowCheck(type, dimension));
+      long copied = copy(body, out, Long.MAX_VALUE, new RowCheck(type, dimension, onBadRow));
       checkLength(copied, type, dimension, shape);
-      return new TrainingSource.RawLayout(type, dimension);
+      return new RawLayout(type, dimension);
     });
   }
 
@@ -96,22 +130,22 @@ class UploadSpool {
   /** Writes a spool file; returns the layout if the file has no header. */
   @FunctionalInterface
   private interface SpoolWriter {
-    TrainingSource.@Nullable RawLayout write(OutputStream out) throws IOException;
+    @Nullable RawLayout write(OutputStream out) throws IOException;
   }
 
-  private TrainingSource spool(SpoolWriter writer) throws IOException {
-    Path file = folder.resolve(UUID.randomUUID().toString());
+  private Upload spool(SpoolWriter writer) throws IOException {
+    String name = UUID.randomUUID().toString();
     boolean complete = false;
-    try {
-      TrainingSource.@Nullable RawLayout layout;
-      try (OutputStream out = new DiskOutputStream(Files.newOutputStream(file))) {
-        layout = writer.write(out);
-      }
+    try (FileChannel channel =
+        FileChannel.open(file(name), StandardOpenOption.CREATE_NEW, StandardOpenOption.WRITE)) {
+      var out = new DiskOutputStream(channel);
+      RawLayout layout = writer.write(out);
+      String digest = out.finish();
       complete = true;
-      return new TrainingSource(List.of(file), layout, true, "request body");
+      return new Upload(name, layout, digest);
     } finally {
       if (!complete) {
-        Files.deleteIfExists(file);
+        discard(name);
       }
     }
   }
@@ -132,17 +166,19 @@ class UploadSpool {
     return copied;
   }
 
-  /** Refuses a row with NaN or an infinity as it passes. */
+  /** Refuses a row with NaN or an infinity as it passes, unless such rows are to be skipped. */
   private static final class RowCheck {
 
     private final ElementType type;
     private final int dimension;
+    private final OnBadRow onBadRow;
     private final float[] components;
     private long checked;
 
-    RowCheck(ElementType type, int dimension) {
+    RowCheck(ElementType type, int dimension, OnBadRow onBadRow) {
       this.type = type;
       this.dimension = dimension;
+      this.onBadRow = onBadRow;
       this.components = new float[CHUNK_BYTES / type.bytes()];
     }
 
@@ -150,6 +186,9 @@ class UploadSpool {
      * Chunks but the last are whole elements, because their size is a multiple of every element's.
      */
     void accept(byte[] chunk, int length) {
+      if (onBadRow == OnBadRow.SKIP) {
+        return;
+      }
       int count = length / type.bytes();
       type.decode(ByteBuffer.wrap(chunk, 0, length), count, components, 0);
       if (VectorBatch.firstNonFiniteRow(components, 0, 1, count) == 0) {
@@ -167,34 +206,52 @@ class UploadSpool {
     }
   }
 
-  /** Tells a full disk from a broken connection. */
+  /** Tells a full disk from a broken connection, and digests what passes. */
   private static final class DiskOutputStream extends OutputStream {
 
+    private final FileChannel channel;
     private final OutputStream out;
+    private final MessageDigest sha;
 
-    DiskOutputStream(OutputStream out) {
-      this.out = out;
+    DiskOutputStream(FileChannel channel) {
+      this.channel = channel;
+      this.out = Channels.newOutputStream(channel);
+      try {
+        this.sha = MessageDigest.getInstance("SHA-256");
+      } catch (NoSuchAlgorithmException e) {
+        throw new AssertionError(e);
+      }
     }
 
     @Override
-    public void write(int b) throws IOException {
+    public void write(int b) {
       write(new byte[] {(byte) b}, 0, 1);
     }
 
     @Override
     public void write(byte[] bytes, int offset, int length) {
+      sha.update(bytes, offset, length);
       try {
         out.write(bytes, offset, length);
       } catch (IOException e) {
-        throw new ProblemException(
-            ProblemCode.INSUFFICIENT_STORAGE,
-            "the upload cannot be written to disk: " + e.getMessage());
+        throw noRoom(e);
       }
     }
 
-    @Override
-    public void close() throws IOException {
-      out.close();
+    /** Makes the file last; returns the digest of all bytes. */
+    String finish() {
+      try {
+        channel.force(true);
+      } catch (IOException e) {
+        throw noRoom(e);
+      }
+      return HexFormat.of().formatHex(sha.digest());
+    }
+
+    private static ProblemException noRoom(IOException e) {
+      return new ProblemException(
+          ProblemCode.INSUFFICIENT_STORAGE,
+          "the upload cannot be written to disk: " + e.getMessage());
     }
   }
 

@@ -171,6 +171,43 @@ class ArchitectureTest {
   @ArchTest
   static final ArchRule TRAINING_STANDS_ALONE = feature("training").allowEmptyShould(false);
 
+  @ArchTest static final ArchRule BULK_STANDS_ALONE = feature("bulk").allowEmptyShould(false);
+
+  @ArchTest
+  static final ArchRule JOBS_KNOW_NOT_WHAT_THEY_DO =
+      noClasses()
+          .that()
+          .resideInAPackage(ROOT + ".job..")
+          .should()
+          .dependOnClassesThat(
+              resideInAPackage(ROOT + "..")
+                  .and(
+                      not(
+                          resideInAnyPackage(
+                              ROOT + ".job..",
+                              ROOT + ".storage..",
+                              ROOT + ".system..",
+                              CORE + ".."))))
+          .because("another kind of job must need no change here");
+
+  @ArchTest
+  static final ArchRule SOURCES_KNOW_NOT_WHAT_THEY_ARE_FOR =
+      noClasses()
+          .that()
+          .resideInAPackage(ROOT + ".source..")
+          .should()
+          .dependOnClassesThat(
+              resideInAPackage(ROOT + "..")
+                  .and(
+                      not(
+                          resideInAnyPackage(
+                              ROOT + ".source..",
+                              ROOT + ".storage..",
+                              ROOT + ".parquet..",
+                              ROOT + ".system..",
+                              CORE + ".."))))
+          .because("rows are rows, whether they are trained from or encoded");
+
   @ArchTest static final ArchRule CATALOG_STANDS_ALONE = feature("catalog").allowEmptyShould(true);
 
   @ArchTest
@@ -224,7 +261,7 @@ class ArchitectureTest {
         .because(because);
   }
 
-  /** A feature package that knows the codebook, storage, core and system, and no other feature. */
+  /** A feature package that knows what features are built on, and no other feature. */
   private static ArchRule feature(String name) {
     return noClasses()
         .that()
@@ -237,7 +274,10 @@ class ArchitectureTest {
                         resideInAnyPackage(
                             ROOT + "." + name + "..",
                             ROOT + ".codebook..",
+                            ROOT + ".job..",
+                            ROOT + ".source..",
                             ROOT + ".storage..",
+                            ROOT + ".parquet..",
                             ROOT + ".system..",
                             CORE + ".."))))
         .because("a feature can be left out or rewritten without the others noticing");

@@ -93,7 +93,7 @@ class OperationsIT {
             "encode_max_rows",
             "encode_max_body_bytes",
             "train_max_upload_bytes",
-            "train_queue_size",
+            "job_queue_size",
             "codebook_max_upload_bytes")) {
       assertThat(info.path("limits").path(limit).asLong(0)).as(limit).isPositive();
     }

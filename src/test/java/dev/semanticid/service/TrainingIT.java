@@ -48,7 +48,7 @@ class TrainingIT {
         ServiceProcess.start(
             folder.resolve("data"),
             "--semantic-id.data-root=" + root,
-            "--semantic-id.training.queue-size=2");
+            "--semantic-id.jobs.queue-size=2");
     client = service.client();
   }
 

@@ -3,6 +3,7 @@ package dev.semanticid.core.compute;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
+import java.util.concurrent.ThreadFactory;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.concurrent.atomic.AtomicReference;
 import java.util.function.IntConsumer;
@@ -22,15 +23,19 @@ public final class WorkerPool implements AutoCloseable {
    * @param name prefix of the thread names
    */
   public WorkerPool(int threads, String name) {
+    this(threads, Thread.ofPlatform().daemon().name(name + "-", 1).factory());
+  }
+
+  /**
+   * @param threads how many threads work at a time, the caller included, 1 or more
+   * @param factory makes the others
+   */
+  public WorkerPool(int threads, ThreadFactory factory) {
     if (threads < 1) {
       throw new IllegalArgumentException("threads must be at least 1, got " + threads);
     }
     this.threads = threads;
-    this.executor =
-        threads == 1
-            ? null
-            : Executors.newFixedThreadPool(
-                threads - 1, Thread.ofPlatform().daemon().name(name + "-", 1).factory());
+    this.executor = threads == 1 ? null : Executors.newFixedThreadPool(threads - 1, factory);
   }
 
   /** How many threads work at a time, the caller included. */

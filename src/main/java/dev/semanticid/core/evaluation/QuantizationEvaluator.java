@@ -32,6 +32,20 @@ public final class QuantizationEvaluator {
     this.pool = pool;
   }
 
+  /**
+   * About the most bytes of memory that an evaluation takes beside its data: a number per row, and
+   * a piece of the data.
+   *
+   * @param widths K_0 … K_{L−1}
+   */
+  public static long memoryBytes(List<Integer> widths, int dimension, long rows) {
+    int perRow = CollisionReport.Builder.bytesPerRow(widths);
+    // Counting IDs of several words needs room to sort one of them.
+    return (perRow == Long.BYTES ? perRow : perRow + Long.BYTES) * rows
+        + CHUNK_BYTES
+        + 8L * dimension * BLOCK_ROWS;
+  }
+
   /** Hears how many rows are done, after each chunk; whatever it throws ends the evaluation. */
   @FunctionalInterface
   public interface Progress {

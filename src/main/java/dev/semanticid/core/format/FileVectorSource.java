@@ -48,14 +48,14 @@ public final class FileVectorSource implements VectorSource {
   private final AtomicBoolean closed = new AtomicBoolean();
 
   @SuppressWarnings("MustBeClosedChecker") // close() closes the arena
-  private FileVectorSource(Path path, RandomAccessFile file, Layout layout) throws IOException {
+  private FileVectorSource(Path path, RandomAccessFile file, RowLayout layout) throws IOException {
     this.path = path;
     this.file = file;
-    this.fileBytes = layout.fileBytes;
-    this.dataOffset = layout.dataOffset;
-    this.elementType = layout.elementType;
-    this.rows = layout.rows;
-    this.dimension = layout.dimension;
+    this.fileBytes = layout.fileBytes();
+    this.dataOffset = layout.dataOffset();
+    this.elementType = layout.elementType();
+    this.rows = layout.rows();
+    this.dimension = layout.dimension();
     Arena opened = Arena.ofShared();
     try {
       this.mapping = file.getChannel().map(MapMode.READ_ONLY, 0, fileBytes, opened);
@@ -74,7 +74,11 @@ public final class FileVectorSource implements VectorSource {
    * @throws IOException if the file cannot be opened or mapped
    */
   public static FileVectorSource openNpy(Path path) throws IOException {
-    return open(path, FileVectorSource::npyLayout);
+    return open(
+        path,
+        file ->
+            RowLayout.npy(
+                NpyHeader.read(Channels.newInputStream(file.getChannel())), file.length()));
   }
 
   /**
@@ -92,7 +96,27 @@ public final class FileVectorSource implements VectorSource {
     if (dimension < 1) {
       throw new IllegalArgumentException("dimension must be at least 1, got " + dimension);
     }
-    return open(path, file -> rawLayout(file, elementType, dimension));
+    return open(path, file -> RowLayout.raw(file.length(), elementType, dimension));
+  }
+
+  /**
+   * Opens a file whose layout is known.
+   *
+   * @throws FormatException {@code CORRUPT} if it does not have the layout's length any more
+   * @throws IOException if the file cannot be opened or mapped
+   */
+  public static FileVectorSource open(Path path, RowLayout layout) throws IOException {
+    return open(
+        path,
+        file -> {
+          if (file.length() != layout.fileBytes()) {
+            throw new FormatException(
+                Kind.CORRUPT,
+                "expected %d bytes as when its header was read, got %d"
+                    .formatted(layout.fileBytes(), file.length()));
+          }
+          return layout;
+        });
   }
 
   @Override
@@ -190,41 +214,8 @@ public final class FileVectorSource implements VectorSource {
     }
   }
 
-  private static Layout npyLayout(RandomAccessFile file) throws IOException {
-    NpyHeader header = NpyHeader.read(Channels.newInputStream(file.getChannel()));
-    long fileBytes = file.length();
-    if (fileBytes != header.fileBytes()) {
-      throw new FormatException(
-          fileBytes < header.fileBytes() ? Kind.TRUNCATED : Kind.CORRUPT,
-          "expected %d bytes for shape %s of %s, got %d"
-              .formatted(
-                  header.fileBytes(),
-                  NpyHeader.python(header.shape()),
-                  header.elementType().wireName(),
-                  fileBytes));
-    }
-    return new Layout(
-        fileBytes, header.headerBytes(), header.elementType(), header.rows(), header.dimension());
-  }
-
-  private static Layout rawLayout(RandomAccessFile file, ElementType elementType, int dimension)
-      throws IOException {
-    long fileBytes = file.length();
-    long rowBytes = (long) dimension * elementType.bytes();
-    if (fileBytes % rowBytes != 0) {
-      throw new FormatException(
-          Kind.CORRUPT,
-          "expected a multiple of %d bytes (%d components of %s), got %d"
-              .formatted(rowBytes, dimension, elementType.wireName(), fileBytes));
-    }
-    return new Layout(fileBytes, 0, elementType, fileBytes / rowBytes, dimension);
-  }
-
-  private record Layout(
-      long fileBytes, long dataOffset, ElementType elementType, long rows, int dimension) {}
-
   @FunctionalInterface
   private interface LayoutReader {
-    Layout read(RandomAccessFile file) throws IOException;
+    RowLayout read(RandomAccessFile file) throws IOException;
   }
 }

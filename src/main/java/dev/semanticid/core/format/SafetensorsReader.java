@@ -112,6 +112,11 @@ public final class SafetensorsReader {
     return tensors;
   }
 
+  /** Where the first tensor begins, from the start of the stream. */
+  public long dataOffset() {
+    return headerBytes;
+  }
+
   /** Bytes of all tensors. */
   public long dataBytes() {
     return tensors.isEmpty() ? 0 : tensors.getLast().end();

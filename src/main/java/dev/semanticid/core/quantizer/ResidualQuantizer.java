@@ -170,6 +170,19 @@ public final class ResidualQuantizer implements AutoCloseable {
    *     too short
    */
   public void encode(VectorBatch batch, int[] codes) {
+    encode(batch, codes, pool);
+  }
+
+  /**
+   * Encodes a batch on other threads than its own.
+   *
+   * @param batch n × d finite vectors
+   * @param codes receives n × L codes, row-major
+   * @param threads the threads that it is shared among
+   * @throws IllegalArgumentException if the dimension differs from the codebook's, or the array is
+   *     too short
+   */
+  public void encode(VectorBatch batch, int[] codes, WorkerPool threads) {
     int d = codebook.dimension();
     int levels = codebook.levels();
     int n = batch.rows();
@@ -181,9 +194,9 @@ public final class ResidualQuantizer implements AutoCloseable {
       throw new IllegalArgumentException(
           "%d rows of %d codes do not fit %d places".formatted(n, levels, codes.length));
     }
-    int share = Math.max(FEWEST_ROWS_PER_THREAD, (n + pool.threads() - 1) / pool.threads());
+    int share = Math.max(FEWEST_ROWS_PER_THREAD, (n + threads.threads() - 1) / threads.threads());
     int block = Math.min(plan.blockRows(), share);
-    pool.forEach(
+    threads.forEach(
         (n + block - 1) / block,
         index -> {
           int begin = index * block;

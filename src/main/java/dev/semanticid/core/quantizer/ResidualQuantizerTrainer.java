@@ -58,6 +58,26 @@ public final class ResidualQuantizerTrainer {
   }
 
   /**
+   * About the most bytes of memory that a training takes beside its data: a batch with its
+   * residuals, the buffers that first centroids are chosen from, centroids, sums and counts.
+   *
+   * @param rows of the data
+   */
+  public static long memoryBytes(ResidualQuantizerConfig config, long rows) {
+    long d = config.embeddingDim();
+    long batch = Math.min(config.batchSize(), rows) * d * (Float.BYTES + Double.BYTES);
+    long buffer = Math.min(config.initBufferSize(), rows) * d * Float.BYTES;
+    // Layer-wise one at a time, and a second copy while first centroids are chosen.
+    long buffers = buffer * (config.trainLayerWise() ? 2 : config.numHierarchies() + 1);
+    long centroids = 0;
+    for (int width : config.codebookWidths()) {
+      // Two generations, the device's copy in 32 and 8 bits, and sums.
+      centroids += width * d * (3 * Float.BYTES + Byte.BYTES + Double.BYTES);
+    }
+    return batch + buffers + centroids;
+  }
+
+  /**
    * What a training made.
    *
    * @param codebook the trained codebook, without training state

@@ -1,0 +1,73 @@
+package dev.semanticid.bulk;
+
+import dev.semanticid.job.Job;
+import dev.semanticid.job.Job.State;
+import dev.semanticid.job.JobProgress;
+import dev.semanticid.job.JobRunner;
+import io.swagger.v3.oas.annotations.media.Schema;
+import java.time.Instant;
+import java.util.Map;
+import org.jspecify.annotations.Nullable;
+import tools.jackson.databind.json.JsonMapper;
+
+/**
+ * A bulk encoding as clients see it.
+ *
+ * @param id of the job
+ * @param codebook the codebook that it encodes with
+ * @param version the version of it, whatever the aliases do meanwhile
+ * @param state queued, running, succeeded, failed or cancelled
+ * @param progress where it is, while it runs
+ * @param error why it failed
+ * @param result what it wrote
+ * @param parameters all settings in effect
+ * @param createdAt when it was accepted
+ * @param startedAt when it first began to run
+ * @param finishedAt when it ended
+ */
+@Schema(description = "A bulk encoding")
+record EncodingJob(
+    String id,
+    @Schema(example = "default") String codebook,
+    @Schema(example = "7") @Nullable Integer version,
+    @Schema(allowableValues = {"queued", "running", "succeeded", "failed", "cancelled"})
+        String state,
+    @Nullable JobProgress progress,
+    Job.@Nullable Failure error,
+    @Nullable Result result,
+    Map<String, Object> parameters,
+    Instant createdAt,
+    @Nullable Instant startedAt,
+    @Nullable Instant finishedAt) {
+
+  /**
+   * What a bulk encoding wrote.
+   *
+   * @param destination where it is
+   * @param fingerprint of the codebook's version
+   * @param rows rows of the source, those skipped included
+   * @param skippedRows rows left out because they are no vectors
+   * @param sizeBytes size of the file
+   */
+  @Schema(name = "EncodingResult")
+  record Result(
+      String destination, String fingerprint, long rows, long skippedRows, long sizeBytes) {}
+
+  static EncodingJob of(JobRunner.Status status, JsonMapper json) {
+    Job job = status.job();
+    boolean ended = status.state().isFinal();
+    String result = job.result();
+    return new EncodingJob(
+        job.id(),
+        job.codebook(),
+        job.version(),
+        status.state().wireName(),
+        status.state() == State.RUNNING ? status.progress() : null,
+        ended ? job.error() : null,
+        ended && result != null ? json.readValue(result, Result.class) : null,
+        job.parameters(),
+        job.createdAt(),
+        job.startedAt(),
+        ended ? job.finishedAt() : null);
+  }
+}

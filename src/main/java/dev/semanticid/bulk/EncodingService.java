@@ -1,0 +1,146 @@
+package dev.semanticid.bulk;
+
+import dev.semanticid.codebook.CodebookRegistry;
+import dev.semanticid.codebook.ServedCodebook;
+import dev.semanticid.core.format.FormatException;
+import dev.semanticid.job.Job;
+import dev.semanticid.job.JobEvents;
+import dev.semanticid.job.JobRequest;
+import dev.semanticid.job.JobRunner;
+import dev.semanticid.job.JobStore;
+import dev.semanticid.source.OpenedSource;
+import dev.semanticid.source.SourceSpec;
+import dev.semanticid.storage.Destination;
+import dev.semanticid.storage.Storage;
+import dev.semanticid.system.EmbeddingModel;
+import dev.semanticid.system.ProblemCode;
+import dev.semanticid.system.ProblemException;
+import java.io.IOException;
+import java.util.List;
+import java.util.Map;
+import java.util.stream.Collectors;
+import org.jspecify.annotations.Nullable;
+import org.springframework.beans.factory.annotation.Qualifier;
+import org.springframework.stereotype.Component;
+import org.springframework.web.servlet.mvc.method.annotation.SseEmitter;
+import tools.jackson.databind.json.JsonMapper;
+
+/** Accepts bulk encodings and tells of them; {@link EncodingWork} does them. */
+@Component
+class EncodingService {
+
+  static final String KIND = "encoding";
+  static final String PATH = "/encode/jobs";
+
+  private final JobRunner runner;
+  private final EncodingWork work;
+  private final CodebookRegistry registry;
+  private final Storage storage;
+  private final JobEvents events;
+  private final JsonMapper json;
+
+  EncodingService(
+      @Qualifier(KIND) JobRunner runner,
+      EncodingWork work,
+      CodebookRegistry registry,
+      Storage storage,
+      JobStore jobs,
+      JobEvents events,
+      JsonMapper json)
+      throws IOException {
+    this.runner = runner;
+    this.work = work;
+    this.registry = registry;
+    this.storage = storage;
+    this.events = events;
+    this.json = json;
+    // Before the first request: files of an earlier process that no unfinished job needs.
+    work.retain(jobs.unfinished(KIND).stream().map(Job::id).collect(Collectors.toSet()));
+  }
+
+  /** Queues a bulk encoding with the version that its codebook has now. */
+  JobRunner.Submission submit(EncodingRequest request, @Nullable String idempotencyKey)
+      throws IOException {
+    SourceSpec source = request.source();
+    if (source == null || source.uri() == null) {
+      throw missing("source", "file:///folder/name.npy");
+    }
+    EncodingRequest.Target target = request.destination();
+    if (target == null || target.uri() == null) {
+      throw missing("destination", "file:///folder/name.parquet");
+    }
+    OutputFormat.of(target.uri());
+    request.badRows();
+    Destination destination = storage.destination(target.uri());
+    String name = request.codebook() == null ? "default" : request.codebook();
+    String version = request.version() == null ? CodebookRegistry.ACTIVE : request.version();
+    ServedCodebook codebook = registry.acquire(name, version);
+    Map<String, Object> parameters = request.parameters();
+    try {
+      EmbeddingModel.requireSame(codebook.embeddingModel(), request.embeddingModel());
+      if (source.isOnThisMachine()) {
+        parameters.put("rows", open(source, codebook).rows());
+      }
+      var job =
+          new JobRequest(
+              KIND,
+              name,
+              codebook.version(),
+              json.writeValueAsString(request),
+              parameters,
+              idempotencyKey,
+              JobRequest.hash(json.writeValueAsString(request)));
+      if (runner.find(job).isEmpty() && isLocal(target.uri()) && destination.exists()) {
+        throw new ProblemException(
+            ProblemCode.DESTINATION_EXISTS,
+            "%s exists already; nothing is overwritten".formatted(destination.uri()));
+      }
+      return runner.submit(job);
+    } finally {
+      codebook.release();
+    }
+  }
+
+  private OpenedSource open(SourceSpec source, ServedCodebook codebook) throws IOException {
+    try {
+      return work.open(source, codebook);
+    } catch (FormatException e) {
+      throw new ProblemException(
+          ProblemCode.SOURCE_INVALID, "the source cannot be encoded: " + e.getMessage());
+    }
+  }
+
+  private static boolean isLocal(String uri) {
+    return uri.startsWith("file:");
+  }
+
+  private static ProblemException missing(String name, String example) {
+    return new ProblemException(
+            ProblemCode.INVALID_PARAMETER,
+            "%s is missing; expected \"%s\": {\"uri\": \"%s\"}".formatted(name, name, example))
+        .with("parameter", name);
+  }
+
+  /** One job, with its progress. */
+  EncodingJob get(String id) {
+    return EncodingJob.of(runner.get(id), json);
+  }
+
+  /** One job, whenever something about it changes. */
+  SseEmitter events(String id) {
+    return events.stream(() -> {
+      JobRunner.Status status = runner.get(id);
+      return new JobEvents.Event(EncodingJob.of(status, json), status.state().isFinal());
+    });
+  }
+
+  /** Jobs, newest first. */
+  List<EncodingJob> list(int limit, @Nullable String before) {
+    return runner.list(limit, before).stream().map(status -> EncodingJob.of(status, json)).toList();
+  }
+
+  /** Cancels a job: at once if it is queued, within a batch if it runs. */
+  EncodingJob cancel(String id) {
+    return EncodingJob.of(runner.cancel(id), json);
+  }
+}

@@ -1,0 +1,163 @@
+package dev.semanticid.bulk;
+
+import dev.semanticid.core.vector.VectorBatch;
+import dev.semanticid.core.vector.VectorReader;
+import dev.semanticid.source.SourceSpec.OnBadRow;
+import dev.semanticid.source.Staging;
+import dev.semanticid.system.BackgroundThreads;
+import java.io.IOException;
+import java.io.InterruptedIOException;
+import java.util.Arrays;
+import java.util.concurrent.ArrayBlockingQueue;
+import java.util.concurrent.BlockingQueue;
+import org.jspecify.annotations.Nullable;
+
+/** Reads and checks the next rows on a thread of its own while the last ones are encoded. */
+final class RowPrefetcher implements AutoCloseable {
+
+  private static final int BATCHES = 2;
+
+  private final VectorReader reader;
+  private final OnBadRow onBadRow;
+  private final int batchRows;
+  private final BlockingQueue<Batch> free = new ArrayBlockingQueue<>(BATCHES);
+  private final BlockingQueue<Batch> full = new ArrayBlockingQueue<>(BATCHES + 1);
+  private final Thread thread;
+  private long row;
+
+  /** Some rows; filled and emptied by turns. */
+  static final class Batch {
+
+    private final float[] vectors;
+    private int rows;
+    private boolean[] bad = {};
+    private int badRows;
+    private @Nullable Throwable failure;
+
+    Batch(int length) {
+      vectors = new float[length];
+    }
+
+    /** The rows, row-major; one that is no vector is all zero. */
+    float[] vectors() {
+      return vectors;
+    }
+
+    /** How many; 0 behind the last one. */
+    int rows() {
+      return rows;
+    }
+
+    /** Whether a row is no vector. */
+    boolean isBad(int at) {
+      return bad[at];
+    }
+
+    /** How many are no vectors. */
+    int badRows() {
+      return badRows;
+    }
+  }
+
+  /**
+   * Begins to read.
+   *
+   * @param reader where the rows come from; closed with this object
+   * @param firstRow number of the row that it stands at
+   * @param batchRows rows to read at a time
+   */
+  RowPrefetcher(VectorReader reader, long firstRow, int batchRows, OnBadRow onBadRow) {
+    this.reader = reader;
+    this.row = firstRow;
+    this.batchRows = batchRows;
+    this.onBadRow = onBadRow;
+    for (int i = 0; i < BATCHES; i++) {
+      free.add(new Batch(Math.multiplyExact(batchRows, reader.dimension())));
+    }
+    this.thread = new BackgroundThreads("encoding-reader").newThread(this::read);
+    thread.start();
+  }
+
+  private void read() {
+    try {
+      Batch batch;
+      do {
+        batch = free.take();
+        try {
+          fill(batch);
+        } catch (IOException | RuntimeException | Error e) {
+          batch.failure = e;
+        }
+        full.put(batch);
+      } while (batch.failure == null && batch.rows > 0);
+    } catch (InterruptedException e) {
+      // closed
+    }
+  }
+
+  private void fill(Batch batch) throws IOException {
+    int d = reader.dimension();
+    batch.rows = reader.read(batch.vectors, 0, batchRows);
+    batch.bad = new boolean[batch.rows];
+    batch.badRows = 0;
+    for (int at = 0; at < batch.rows; ) {
+      int next = VectorBatch.firstNonFiniteRow(batch.vectors, at * d, batch.rows - at, d);
+      if (next < 0) {
+        break;
+      }
+      at += next;
+      if (onBadRow == OnBadRow.FAIL) {
+        throw Staging.badRow(reader.defect(row + at));
+      }
+      batch.bad[at] = true;
+      batch.badRows++;
+      Arrays.fill(batch.vectors, at * d, (at + 1) * d, 0f);
+      at++;
+    }
+    row += batch.rows;
+  }
+
+  /**
+   * The next rows, to be given back.
+   *
+   * @throws IOException whatever reading them threw
+   */
+  Batch next() throws IOException {
+    Batch batch;
+    try {
+      batch = full.take();
+    } catch (InterruptedException e) {
+      Thread.currentThread().interrupt();
+      throw new InterruptedIOException("interrupted while rows were read");
+    }
+    return switch (batch.failure) {
+      case null -> batch;
+      case IOException e -> throw e;
+      case RuntimeException e -> throw e;
+      case Error e -> throw e;
+      default -> throw new AssertionError(batch.failure);
+    };
+  }
+
+  /** Takes rows back that are done with. */
+  void giveBack(Batch batch) {
+    free.add(batch);
+  }
+
+  @Override
+  public void close() throws IOException {
+    thread.interrupt();
+    boolean interrupted = false;
+    while (thread.isAlive()) {
+      try {
+        thread.join();
+      } catch (InterruptedException e) {
+        interrupted = true;
+      }
+    }
+    if (interrupted) {
+      Thread.currentThread().interrupt();
+    }
+    reader.close();
+  }
+}

@@ -1,0 +1,506 @@
+package dev.semanticid.job;
+
+import dev.semanticid.core.format.FormatException;
+import dev.semanticid.core.quantizer.NonFiniteVectorException;
+import dev.semanticid.job.Job.State;
+import dev.semanticid.job.JobRun.StoppingException;
+import dev.semanticid.storage.StorageException;
+import dev.semanticid.system.BackgroundThreads;
+import dev.semanticid.system.ProblemCode;
+import dev.semanticid.system.ProblemException;
+import dev.semanticid.system.SemanticIdProperties;
+import io.micrometer.core.instrument.Counter;
+import io.micrometer.core.instrument.FunctionCounter;
+import io.micrometer.core.instrument.Gauge;
+import io.micrometer.core.instrument.MeterRegistry;
+import java.io.IOException;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.UUID;
+import java.util.concurrent.CancellationException;
+import java.util.concurrent.ConcurrentHashMap;
+import java.util.concurrent.Executors;
+import java.util.concurrent.LinkedBlockingQueue;
+import java.util.concurrent.ScheduledExecutorService;
+import java.util.concurrent.ScheduledFuture;
+import java.util.concurrent.ThreadPoolExecutor;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.atomic.LongAdder;
+import java.util.function.BooleanSupplier;
+import java.util.function.ToDoubleFunction;
+import org.jspecify.annotations.Nullable;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+import org.springframework.context.SmartLifecycle;
+import org.springframework.dao.DataAccessException;
+import org.springframework.transaction.TransactionException;
+
+/**
+ * Accepts the jobs of one kind and runs them, one at a time, on a thread of its own. What it
+ * accepted survives the process: at the next start unfinished jobs go on from their last
+ * checkpoint.
+ */
+public final class JobRunner implements SmartLifecycle {
+
+  private static final Logger LOG = LoggerFactory.getLogger(JobRunner.class);
+
+  private static final long LOG_SECONDS = 30;
+  private static final long FORGET_SECONDS = 3600;
+  private static final long STOP_SECONDS = 15;
+  private static final long RETRY_MILLIS = 2_000;
+
+  private final String kind;
+  private final String path;
+  private final boolean onePerCodebook;
+  private final JobStore store;
+  private final JobWork work;
+  private final SemanticIdProperties.Jobs settings;
+  private final MeterRegistry meters;
+  private final ThreadPoolExecutor worker;
+  private final ScheduledExecutorService clock;
+  private final Map<String, Execution> unfinished = new ConcurrentHashMap<>();
+  private final LongAdder rowsDone = new LongAdder();
+  private volatile @Nullable Execution current;
+  private volatile boolean running;
+  private List<ScheduledFuture<?>> chores = List.of();
+
+  /**
+   * @param kind name of the kind in the database and in metrics
+   * @param path address of the jobs, such as {@code /train}
+   * @param onePerCodebook whether a codebook may have only one unfinished job
+   */
+  public JobRunner(
+      String kind,
+      String path,
+      boolean onePerCodebook,
+      JobStore store,
+      JobWork work,
+      SemanticIdProperties.Jobs settings,
+      MeterRegistry meters) {
+    this.kind = kind;
+    this.path = path;
+    this.onePerCodebook = onePerCodebook;
+    this.store = store;
+    this.work = work;
+    this.settings = settings;
+    this.meters = meters;
+    this.worker =
+        new ThreadPoolExecutor(
+            1, 1, 0, TimeUnit.SECONDS, new LinkedBlockingQueue<>(), new BackgroundThreads(kind));
+    this.clock =
+        Executors.newSingleThreadScheduledExecutor(
+            Thread.ofPlatform().name(kind + "-clock").daemon().factory());
+    registerMeters();
+  }
+
+  private void registerMeters() {
+    Gauge.builder("semantic_id.jobs.queued", worker, w -> w.getQueue().size())
+        .description("Jobs that wait")
+        .tag("kind", kind)
+        .register(meters);
+    gauge("semantic_id.job.progress", "Share of the running job that is done", 0, p -> p.fraction())
+        .register(meters);
+    gauge(
+            "semantic_id.job.rows.per.second",
+            "Rows per second of the running job",
+            0,
+            JobProgress::rowsPerSecond)
+        .register(meters);
+    gauge(
+            "semantic_id.job.eta",
+            "Seconds until the running job is done, by its rate so far",
+            Double.NaN,
+            p -> p.etaSeconds() == null ? Double.NaN : p.etaSeconds())
+        .baseUnit("seconds")
+        .register(meters);
+    gauge(
+            "semantic_id.job.inertia",
+            "Sum of squared distances of the last batch, while centroids are trained",
+            Double.NaN,
+            p -> p.inertia() == null ? Double.NaN : p.inertia())
+        .register(meters);
+    Gauge.builder("semantic_id.jobs.running", this, r -> r.current == null ? 0 : 1)
+        .description("Jobs under way")
+        .tag("kind", kind)
+        .register(meters);
+    FunctionCounter.builder("semantic_id.job.rows", rowsDone, LongAdder::sum)
+        .description("Rows that jobs have read")
+        .tag("kind", kind)
+        .register(meters);
+    for (State state : State.values()) {
+      if (state.isFinal()) {
+        ended(state);
+      }
+    }
+  }
+
+  private Gauge.Builder<JobRunner> gauge(
+      String name, String description, double none, ToDoubleFunction<JobProgress> value) {
+    return Gauge.builder(
+            name,
+            this,
+            runner -> {
+              Execution now = runner.current;
+              JobProgress progress = now == null ? null : now.run.progress();
+              return progress == null ? none : value.applyAsDouble(progress);
+            })
+        .description(description)
+        .tag("kind", kind);
+  }
+
+  private Counter ended(State state) {
+    return Counter.builder("semantic_id.jobs.ended")
+        .description("Jobs that ended since the service started")
+        .tag("kind", kind)
+        .tag("state", state.wireName())
+        .register(meters);
+  }
+
+  /** Continues what an earlier process left unfinished. */
+  @Override
+  public synchronized void start() {
+    running = true;
+    for (Job job : store.unfinished(kind)) {
+      if (unfinished.containsKey(job.id())) {
+        continue; // accepted by this process already
+      }
+      if (job.cancelRequested()) {
+        store.cancel(job.id());
+        discard(job);
+      } else if (job.attempts() >= settings.maxAttempts()) {
+        store.fail(
+            job.id(),
+            ProblemCode.INTERRUPTED,
+            "the service ended %d times while the job ran, without getting further with it"
+                .formatted(job.attempts()));
+        discard(job);
+      } else {
+        LOG.info("{} job {} goes on, it was {}", kind, job.id(), job.state().wireName());
+        enqueue(job);
+      }
+    }
+    chores =
+        List.of(
+            clock.scheduleWithFixedDelay(this::log, LOG_SECONDS, LOG_SECONDS, TimeUnit.SECONDS),
+            clock.scheduleWithFixedDelay(this::forget, 0, FORGET_SECONDS, TimeUnit.SECONDS));
+  }
+
+  @Override
+  public boolean isRunning() {
+    return running;
+  }
+
+  private void log() {
+    Execution now = current;
+    JobProgress progress = now == null ? null : now.run.progress();
+    if (now != null && progress != null) {
+      LOG.info("{} job {}: {}", kind, now.run.job().id(), work.describe(progress));
+    }
+  }
+
+  private void forget() {
+    try {
+      int forgotten = store.forget(kind, settings.retention(), settings.keep());
+      if (forgotten > 0) {
+        LOG.info("{} {} jobs that ended long ago are forgotten", forgotten, kind);
+      }
+    } catch (DataAccessException e) {
+      LOG.warn("jobs that ended long ago are kept for now: {}", e.getMessage());
+    }
+  }
+
+  private void enqueue(Job job) {
+    var run = new JobRun(job, store, settings.checkpointInterval(), rowsDone);
+    var execution = new Execution(run);
+    unfinished.put(job.id(), execution);
+    worker.execute(execution);
+  }
+
+  /**
+   * Queues a job, unless its idempotency key names one that is there already.
+   *
+   * @return the job's id, and whether it is a new one
+   * @throws ProblemException if the key names another request, the codebook has an unfinished job,
+   *     or the queue is full
+   */
+  public synchronized Submission submit(JobRequest request) {
+    Optional<String> known = find(request);
+    if (known.isPresent()) {
+      return new Submission(known.get(), false);
+    }
+    if (worker.getQueue().size() >= settings.queueSize()) {
+      throw new ProblemException(
+          ProblemCode.QUEUE_FULL,
+          "%d jobs are waiting already, which is as many as may"
+              .formatted(worker.getQueue().size()));
+    }
+    String id = UUID.randomUUID().toString();
+    while (!store.insert(id, request)) {
+      known = find(request);
+      if (known.isPresent()) {
+        return new Submission(known.get(), false);
+      }
+      requireIdle(request.codebook());
+    }
+    enqueue(store.find(kind, id).orElseThrow());
+    LOG.info(
+        "{} job {} of codebook {} accepted: {}",
+        kind,
+        id,
+        request.codebook(),
+        request.parameters());
+    return new Submission(id, true);
+  }
+
+  /**
+   * A job that was asked for.
+   *
+   * @param id of the job
+   * @param isNew whether it was not there before
+   */
+  public record Submission(String id, boolean isNew) {}
+
+  /**
+   * The job that a request's idempotency key names.
+   *
+   * @throws ProblemException if the key names another request
+   */
+  public Optional<String> find(JobRequest request) {
+    String key = request.idempotencyKey();
+    if (key == null) {
+      return Optional.empty();
+    }
+    Optional<JobStore.Keyed> found = store.findByKey(kind, key);
+    if (found.isPresent() && !found.get().hash().equals(request.hash())) {
+      throw new ProblemException(
+              ProblemCode.IDEMPOTENCY_KEY_REUSED,
+              "%s '%s' came with another request before; see job %s"
+                  .formatted(JobRequest.IDEMPOTENCY_KEY, key, found.get().id()))
+          .with("job", path + "/" + found.get().id());
+    }
+    return found.map(JobStore.Keyed::id);
+  }
+
+  /**
+   * Refuses early what {@link #submit} would refuse: a codebook with an unfinished job.
+   *
+   * @param idempotencyKey a request by this key is not refused if the key is known
+   */
+  public void requireIdle(String codebook, @Nullable String idempotencyKey) {
+    if (idempotencyKey == null || store.findByKey(kind, idempotencyKey).isEmpty()) {
+      requireIdle(codebook);
+    }
+  }
+
+  private void requireIdle(String codebook) {
+    if (!onePerCodebook) {
+      return;
+    }
+    store
+        .unfinishedOf(kind, codebook)
+        .ifPresent(id -> {
+          throw new ProblemException(
+                  ProblemCode.TRAINING_IN_PROGRESS,
+                  "codebook '%s' is being trained by job %s".formatted(codebook, id))
+              .with("job", path + "/" + id);
+        });
+  }
+
+  /**
+   * A job with its progress. One whose run has not ended yet is running, even if its end is stored
+   * already: who reads "succeeded" may rely on the version being served.
+   */
+  public Status get(String id) {
+    // In this order: without an execution, the state read after it is final.
+    Execution execution = unfinished.get(id);
+    Job job =
+        store
+            .find(kind, id)
+            .orElseThrow(() ->
+                new ProblemException(
+                    ProblemCode.UNKNOWN_JOB, "there is no %s job '%s'".formatted(kind, id)));
+    return status(job, execution);
+  }
+
+  /**
+   * What is to be told of a job.
+   *
+   * @param job as it is stored
+   * @param state where it is in its life
+   * @param progress while it runs
+   */
+  public record Status(Job job, State state, @Nullable JobProgress progress) {}
+
+  private static Status status(Job job, @Nullable Execution execution) {
+    if (execution == null) {
+      return new Status(job, job.state(), null);
+    }
+    return new Status(
+        job, job.state().isFinal() ? State.RUNNING : job.state(), execution.run.progress());
+  }
+
+  /** Jobs, newest first, from behind the job {@code before} on, if that is given. */
+  public List<Status> list(int limit, @Nullable String before) {
+    if (before != null) {
+      get(before);
+    }
+    Map<String, Execution> executions = Map.copyOf(unfinished);
+    return store.list(kind, limit, before).stream()
+        .map(job -> status(job, executions.get(job.id())))
+        .toList();
+  }
+
+  /** Cancels a job: at once if it is queued, within a batch if it runs. */
+  public Status cancel(String id) {
+    Execution execution = unfinished.get(id);
+    Status status = get(id);
+    if (execution == null) {
+      throw new ProblemException(
+          ProblemCode.JOB_FINISHED,
+          "job %s has %s already".formatted(id, status.state().wireName()));
+    }
+    store.requestCancel(id);
+    execution.run.cancel();
+    if (worker.remove(execution)) {
+      store.cancel(id);
+      execution.end(State.CANCELLED);
+    }
+    return get(id);
+  }
+
+  private void discard(Job job) {
+    try {
+      work.discard(job);
+    } catch (IOException | RuntimeException e) {
+      LOG.warn("files of job {} cannot be deleted before the next start", job.id(), e);
+    }
+  }
+
+  /** Jobs under way keep a checkpoint and stop; what waits goes on waiting in the database. */
+  @Override
+  public void stop() {
+    running = false;
+    unfinished.values().forEach(execution -> execution.run.stop());
+    worker.shutdown();
+    worker.getQueue().clear();
+    chores.forEach(chore -> chore.cancel(false));
+    clock.shutdown();
+    try {
+      if (!worker.awaitTermination(STOP_SECONDS, TimeUnit.SECONDS)) {
+        LOG.warn("a {} job did not stop in time; the next start continues it", kind);
+      }
+    } catch (InterruptedException e) {
+      Thread.currentThread().interrupt();
+    }
+  }
+
+  /** One job on its way through the worker. */
+  private final class Execution implements Runnable {
+
+    private final JobRun run;
+
+    Execution(JobRun run) {
+      this.run = run;
+    }
+
+    @Override
+    public void run() {
+      String id = run.job().id();
+      current = this;
+      try {
+        State state = outcome();
+        if (state != null) {
+          end(state);
+        }
+      } catch (StoppingException e) {
+        LOG.info("{} job {} stops with the service and will be continued", kind, id);
+      } finally {
+        current = null;
+      }
+    }
+
+    /** The final state, stored; null if the job is not this process's any more. */
+    private @Nullable State outcome() {
+      String id = run.job().id();
+      boolean began = stored(() -> run.cancelled() || store.start(id));
+      if (!began) {
+        return store.find(kind, id).map(Job::state).orElse(null);
+      }
+      try {
+        run.checkWanted();
+        work.run(run);
+        return State.SUCCEEDED;
+      } catch (CancellationException e) {
+        stored(() -> {
+          store.cancel(id);
+          return true;
+        });
+        LOG.info("{} job {} cancelled", kind, id);
+        return State.CANCELLED;
+      } catch (StoppingException e) {
+        throw e;
+      } catch (ProblemException e) {
+        return failed(e.code(), e.detail(), null);
+      } catch (NonFiniteVectorException e) {
+        return failed(ProblemCode.NON_FINITE_VALUE, String.valueOf(e.getMessage()), null);
+      } catch (StorageException e) {
+        return failed(e.code(), String.valueOf(e.getMessage()), null);
+      } catch (FormatException e) {
+        return failed(ProblemCode.SOURCE_INVALID, String.valueOf(e.getMessage()), null);
+      } catch (IOException e) {
+        return failed(
+            ProblemCode.SOURCE_INVALID, "the source cannot be read: " + e.getMessage(), e);
+      } catch (OutOfMemoryError e) {
+        return failed(ProblemCode.OUT_OF_MEMORY, "not enough memory: " + e.getMessage(), null);
+      } catch (RuntimeException | Error e) {
+        return failed(ProblemCode.INTERNAL_ERROR, "the job failed: " + e, e);
+      }
+    }
+
+    private State failed(ProblemCode code, String detail, @Nullable Throwable cause) {
+      String id = run.job().id();
+      if (cause == null) {
+        LOG.warn("{} job {} failed: {} {}", kind, id, code, detail);
+      } else {
+        LOG.error("{} job {} failed: {} {}", kind, id, code, detail, cause);
+      }
+      stored(() -> {
+        store.fail(id, code, detail);
+        return true;
+      });
+      return State.FAILED;
+    }
+
+    /** Tries until the database takes it, or the service stops. */
+    private boolean stored(BooleanSupplier change) {
+      while (true) {
+        try {
+          return change.getAsBoolean();
+        } catch (DataAccessException | TransactionException e) {
+          LOG.warn(
+              "{} job {}: the database does not answer: {}", kind, run.job().id(), e.toString());
+          try {
+            Thread.sleep(RETRY_MILLIS);
+          } catch (InterruptedException interrupted) {
+            Thread.currentThread().interrupt();
+            throw new StoppingException();
+          }
+          if (!running) {
+            throw new StoppingException();
+          }
+        }
+      }
+    }
+
+    /** The job is in its final state: what it kept goes, and its codebook is free again. */
+    void end(State state) {
+      try {
+        discard(run.job());
+      } finally {
+        unfinished.remove(run.job().id());
+        ended(state).increment();
+      }
+    }
+  }
+}

@@ -1,0 +1,226 @@
+package dev.semanticid.source;
+
+import dev.semanticid.core.format.FileVectorSource;
+import dev.semanticid.core.vector.ElementType;
+import dev.semanticid.core.vector.SkippingVectorSource;
+import dev.semanticid.core.vector.VectorBatch;
+import dev.semanticid.core.vector.VectorReader;
+import dev.semanticid.core.vector.VectorSource;
+import dev.semanticid.source.SourceSpec.OnBadRow;
+import dev.semanticid.system.DataDirectory;
+import dev.semanticid.system.ProblemCode;
+import dev.semanticid.system.ProblemException;
+import java.io.IOException;
+import java.io.OutputStream;
+import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
+import java.nio.channels.Channels;
+import java.nio.channels.FileChannel;
+import java.nio.file.DirectoryStream;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.nio.file.StandardCopyOption;
+import java.nio.file.StandardOpenOption;
+import java.util.Arrays;
+import java.util.Set;
+import java.util.function.LongConsumer;
+import org.jspecify.annotations.Nullable;
+import org.springframework.stereotype.Component;
+
+/**
+ * Makes a source one whose rows can be read in any order, again and again. Files of this machine
+ * are memory-mapped where they are. Objects, and columnar files, are read once from front to back
+ * into a local file of float32 rows: training reads rows dozens of times, and would fetch or decode
+ * each of them as often.
+ */
+@Component
+public class Staging {
+
+  private static final String SUFFIX = ".rows";
+  private static final String PARTIAL = ".part";
+  private static final int PIECE_BYTES = 4 << 20;
+
+  private final Path folder;
+
+  Staging(DataDirectory directory) {
+    this.folder = directory.folder("staging");
+  }
+
+  /**
+   * A source that can be read in any order.
+   *
+   * @param rows the rows; to be closed
+   * @param skipped rows that were left out because they are no vectors
+   */
+  public record Staged(VectorSource rows, long skipped) {}
+
+  /**
+   * Makes a source ready.
+   *
+   * @param jobId the job it is for, which its files are named after
+   * @param rowsDone told how many rows have been read, now and then; whatever it throws ends this
+   * @throws ProblemException {@code NON_FINITE_VALUE} naming the row, if none may be skipped;
+   *     {@code INSUFFICIENT_STORAGE} if there is no room
+   */
+  public Staged stage(OpenedSource source, OnBadRow onBadRow, String jobId, LongConsumer rowsDone)
+      throws IOException {
+    if (!source.isMappable()) {
+      return copy(source, onBadRow, jobId, rowsDone);
+    }
+    if (onBadRow == OnBadRow.FAIL) {
+      return new Staged(source.map(), 0);
+    }
+    long[] bad = badRows(source, rowsDone);
+    VectorSource rows = source.map();
+    return new Staged(bad.length == 0 ? rows : new SkippingVectorSource(rows, bad), bad.length);
+  }
+
+  /**
+   * What {@link #stage} has copied completely for a job, also if that was an earlier process.
+   *
+   * @param dimension components of a row
+   * @return null if there is none
+   */
+  public @Nullable VectorSource staged(String jobId, int dimension) throws IOException {
+    Path file = file(jobId);
+    return Files.exists(file) ? FileVectorSource.openRaw(file, ElementType.F4, dimension) : null;
+  }
+
+  /** Deletes what was copied for a job. */
+  public void discard(String jobId) throws IOException {
+    Files.deleteIfExists(file(jobId));
+    Files.deleteIfExists(partial(jobId));
+  }
+
+  /** Deletes what was copied for any other job than these. */
+  public void retain(Set<String> jobIds) throws IOException {
+    try (DirectoryStream<Path> files = Files.newDirectoryStream(folder)) {
+      for (Path file : files) {
+        String name = String.valueOf(file.getFileName());
+        if (!jobIds.contains(name.substring(0, Math.max(0, name.indexOf('.'))))) {
+          Files.delete(file);
+        }
+      }
+    }
+  }
+
+  private Path file(String jobId) {
+    return folder.resolve(jobId + SUFFIX);
+  }
+
+  private Path partial(String jobId) {
+    return folder.resolve(jobId + SUFFIX + PARTIAL);
+  }
+
+  private Staged copy(OpenedSource source, OnBadRow onBadRow, String jobId, LongConsumer rowsDone)
+      throws IOException {
+    int d = source.dimension();
+    requireRoom(source.rows() * d * Float.BYTES);
+    Path partial = partial(jobId);
+    int pieceRows = Math.clamp(PIECE_BYTES / (4L * d), 1, 1 << 16);
+    float[] rows = new float[pieceRows * d];
+    ByteBuffer bytes =
+        ByteBuffer.allocate(rows.length * Float.BYTES).order(ByteOrder.LITTLE_ENDIAN);
+    long skipped = 0;
+    long done = 0;
+    try (VectorReader reader = source.reader();
+        FileChannel channel =
+            FileChannel.open(
+                partial,
+                StandardOpenOption.CREATE,
+                StandardOpenOption.TRUNCATE_EXISTING,
+                StandardOpenOption.WRITE)) {
+      OutputStream out = Channels.newOutputStream(channel);
+      for (int count = reader.read(rows, 0, pieceRows);
+          count > 0;
+          count = reader.read(rows, 0, pieceRows)) {
+        int kept = 0;
+        for (int row = 0; row < count; row++) {
+          if (VectorBatch.firstNonFiniteRow(rows, row * d, 1, d) < 0) {
+            if (kept < row) {
+              System.arraycopy(rows, row * d, rows, kept * d, d);
+            }
+            kept++;
+          } else if (onBadRow == OnBadRow.FAIL) {
+            throw badRow(reader.defect(done + row));
+          }
+        }
+        skipped += count - kept;
+        done += count;
+        bytes.clear().asFloatBuffer().put(rows, 0, kept * d);
+        write(out, bytes.array(), kept * d * Float.BYTES);
+        rowsDone.accept(done);
+      }
+      force(channel);
+    }
+    Files.move(partial, file(jobId), StandardCopyOption.ATOMIC_MOVE);
+    return new Staged(FileVectorSource.openRaw(file(jobId), ElementType.F4, d), skipped);
+  }
+
+  /** A row that is no vector, where none may be skipped. */
+  public static ProblemException badRow(String defect) {
+    return new ProblemException(ProblemCode.NON_FINITE_VALUE, defect);
+  }
+
+  private void requireRoom(long needed) throws IOException {
+    long usable = Files.getFileStore(folder).getUsableSpace();
+    if (usable < needed) {
+      throw new ProblemException(
+          ProblemCode.INSUFFICIENT_STORAGE,
+          "the source takes %d bytes of semantic-id.data-dir while the job runs, %d are free"
+              .formatted(needed, usable));
+    }
+  }
+
+  private static void write(OutputStream out, byte[] bytes, int length) throws IOException {
+    try {
+      out.write(bytes, 0, length);
+    } catch (IOException e) {
+      throw noRoom(e);
+    }
+  }
+
+  private static void force(FileChannel channel) {
+    try {
+      channel.force(true);
+    } catch (IOException e) {
+      throw noRoom(e);
+    }
+  }
+
+  private static ProblemException noRoom(IOException e) {
+    return new ProblemException(
+        ProblemCode.INSUFFICIENT_STORAGE,
+        "the source cannot be copied to semantic-id.data-dir: " + e.getMessage());
+  }
+
+  private static long[] badRows(OpenedSource source, LongConsumer rowsDone) throws IOException {
+    int d = source.dimension();
+    int pieceRows = Math.clamp(PIECE_BYTES / (4L * d), 1, 1 << 16);
+    float[] rows = new float[pieceRows * d];
+    long[] bad = new long[16];
+    int found = 0;
+    long done = 0;
+    try (VectorReader reader = source.reader()) {
+      for (int count = reader.read(rows, 0, pieceRows);
+          count > 0;
+          count = reader.read(rows, 0, pieceRows)) {
+        int row = 0;
+        while (row < count) {
+          int next = VectorBatch.firstNonFiniteRow(rows, row * d, count - row, d);
+          if (next < 0) {
+            break;
+          }
+          if (found == bad.length) {
+            bad = Arrays.copyOf(bad, 2 * found);
+          }
+          bad[found++] = done + row + next;
+          row += next + 1;
+        }
+        done += count;
+        rowsDone.accept(done);
+      }
+    }
+    return Arrays.copyOf(bad, found);
+  }
+}

@@ -1,0 +1,22 @@
+package dev.semanticid.training;
+
+import dev.semanticid.job.JobRunner;
+import dev.semanticid.job.JobStore;
+import dev.semanticid.system.SemanticIdProperties;
+import io.micrometer.core.instrument.MeterRegistry;
+import org.springframework.beans.factory.annotation.Qualifier;
+import org.springframework.context.annotation.Bean;
+import org.springframework.context.annotation.Configuration;
+
+/** Makes the runner of trainings. */
+@Configuration(proxyBeanMethods = false)
+class TrainingConfiguration {
+
+  @Bean
+  @Qualifier(TrainingService.KIND)
+  JobRunner trainingRunner(
+      JobStore jobs, TrainingWork work, SemanticIdProperties properties, MeterRegistry meters) {
+    return new JobRunner(
+        TrainingService.KIND, TrainingService.PATH, true, jobs, work, properties.jobs(), meters);
+  }
+}

@@ -1,0 +1,435 @@
+package dev.semanticid.training;
+
+import dev.semanticid.codebook.CodebookRegistry;
+import dev.semanticid.core.clustering.IterationStats;
+import dev.semanticid.core.compute.ComputeBackend;
+import dev.semanticid.core.compute.WorkerPool;
+import dev.semanticid.core.evaluation.LevelReport;
+import dev.semanticid.core.evaluation.QuantizationEvaluator;
+import dev.semanticid.core.evaluation.QuantizationReport;
+import dev.semanticid.core.format.TrainingCheckpointFormat;
+import dev.semanticid.core.quantizer.Codebook;
+import dev.semanticid.core.quantizer.Provenance;
+import dev.semanticid.core.quantizer.ResidualQuantizer;
+import dev.semanticid.core.quantizer.ResidualQuantizerConfig;
+import dev.semanticid.core.quantizer.ResidualQuantizerTrainer;
+import dev.semanticid.core.quantizer.Screening;
+import dev.semanticid.core.quantizer.TrainingCheckpoint;
+import dev.semanticid.core.quantizer.TrainingListener;
+import dev.semanticid.core.quantizer.TrainingState;
+import dev.semanticid.core.vector.VectorSource;
+import dev.semanticid.job.Job;
+import dev.semanticid.job.JobProgress;
+import dev.semanticid.job.JobRun;
+import dev.semanticid.job.JobStore;
+import dev.semanticid.job.JobWork;
+import dev.semanticid.source.OpenedSource;
+import dev.semanticid.source.Sources;
+import dev.semanticid.source.Staging;
+import dev.semanticid.system.EmbeddingModel;
+import dev.semanticid.system.ProblemCode;
+import dev.semanticid.system.ProblemException;
+import dev.semanticid.system.SemanticIdProperties;
+import dev.semanticid.training.TrainingRequest.QualityGate;
+import java.io.IOException;
+import java.io.InputStream;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Locale;
+import java.util.Map;
+import java.util.TreeMap;
+import java.util.function.Supplier;
+import org.jspecify.annotations.Nullable;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+import org.springframework.beans.factory.ObjectProvider;
+import org.springframework.beans.factory.annotation.Qualifier;
+import org.springframework.boot.info.BuildProperties;
+import org.springframework.stereotype.Component;
+import tools.jackson.databind.json.JsonMapper;
+
+/**
+ * What a training does: its rows are made readable in any order, levels are trained, the outcome is
+ * evaluated on all rows and published. Between any two steps it can be continued by another
+ * process.
+ */
+@Component
+class TrainingWork implements JobWork {
+
+  private static final Logger LOG = LoggerFactory.getLogger(TrainingWork.class);
+
+  /** Parts of the whole that reading, training and evaluation are taken for, for progress. */
+  private static final double TRAINED = 0.9;
+
+  private final JobStore jobs;
+  private final CodebookRegistry registry;
+  private final ComputeBackend backend;
+  private final WorkerPool pool;
+  private final Sources sources;
+  private final Staging staging;
+  private final UploadSpool spool;
+  private final JsonMapper json;
+  private final long memoryBudget;
+  private final Screening screening;
+  private final String serviceVersion;
+
+  TrainingWork(
+      JobStore jobs,
+      CodebookRegistry registry,
+      ComputeBackend backend,
+      @Qualifier("jobs") WorkerPool pool,
+      Sources sources,
+      Staging staging,
+      UploadSpool spool,
+      JsonMapper json,
+      SemanticIdProperties properties,
+      ObjectProvider<BuildProperties> build) {
+    this.jobs = jobs;
+    this.registry = registry;
+    this.backend = backend;
+    this.pool = pool;
+    this.sources = sources;
+    this.staging = staging;
+    this.spool = spool;
+    this.json = json;
+    this.memoryBudget = properties.jobs().memoryBudget().toBytes();
+    this.screening = properties.screening();
+    BuildProperties info = build.getIfAvailable();
+    this.serviceVersion = info == null ? "development" : String.valueOf(info.getVersion());
+  }
+
+  /** Opens a training's data. */
+  OpenedSource open(StoredTraining training) throws IOException {
+    if (training.source() != null) {
+      return sources.open(training.source());
+    }
+    return sources.openFile(spool.file(String.valueOf(training.upload())), training.raw());
+  }
+
+  /** The training that a stored one is on data of that shape, if it fits the memory budget. */
+  TrainingRequest request(StoredTraining training, long rows, int dimension) {
+    TrainingRequest request =
+        TrainingParameters.ofStored(training.parameters()).request(rows, dimension);
+    if (request.embeddingModel() == null && training.embeddingModel() != null) {
+      request = request.withEmbeddingModel(training.embeddingModel());
+    }
+    long bytes =
+        Math.max(
+            ResidualQuantizerTrainer.memoryBytes(request.config(), rows),
+            QuantizationEvaluator.memoryBytes(request.config().codebookWidths(), dimension, rows));
+    if (bytes > memoryBudget) {
+      throw new ProblemException(
+              ProblemCode.MEMORY_BUDGET_EXCEEDED,
+              "the training needs about %d bytes of memory, semantic-id.jobs.memory-budget is %d"
+                  .formatted(bytes, memoryBudget))
+          .with("expected", memoryBudget)
+          .with("actual", bytes);
+    }
+    return request;
+  }
+
+  /**
+   * What opening the data found, kept so that a continued job knows them again.
+   *
+   * @param dimension components of a row
+   * @param skipped rows left out
+   * @param identity changes with the data
+   */
+  record Found(int dimension, long skipped, String identity) {}
+
+  @Override
+  public void run(JobRun run) throws IOException {
+    Job job = run.job();
+    StoredTraining training = json.readValue(job.request(), StoredTraining.class);
+    Staging.Staged staged = staged(run, training);
+    try (VectorSource rows = staged.rows()) {
+      TrainingRequest request = request(training, rows.rows(), rows.dimension());
+      new Training(run, training, request, rows, staged.skipped()).run();
+    }
+  }
+
+  private Staging.Staged staged(JobRun run, StoredTraining training) throws IOException {
+    Job job = run.job();
+    Found before = job.source() == null ? null : json.readValue(job.source(), Found.class);
+    if (before != null) {
+      VectorSource copy = staging.staged(job.id(), before.dimension());
+      if (copy != null) {
+        return new Staging.Staged(copy, before.skipped());
+      }
+    }
+    OpenedSource source = open(training);
+    if (before != null && !before.identity().equals(source.identity())) {
+      throw new ProblemException(
+          ProblemCode.SOURCE_CHANGED,
+          "%s is not what it was when the job began".formatted(training.description()));
+    }
+    if (before == null) {
+      // Refused before a long reading rather than behind it.
+      request(training, source.rows(), source.dimension());
+    }
+    run.beginPhase("reading", 0);
+    Staging.Staged staged =
+        staging.stage(
+            source,
+            TrainingParameters.ofStored(training.parameters()).onBadRow(),
+            job.id(),
+            rows -> {
+              run.checkWanted();
+              reading(run, rows, source.rows());
+            });
+    try {
+      VectorSource rows = staged.rows();
+      Map<String, Object> parameters =
+          TrainingService.parameters(
+              training, request(training, rows.rows(), rows.dimension()), rows.rows());
+      if (staged.skipped() > 0) {
+        parameters.put("skipped_rows", staged.skipped());
+      }
+      run.opened(
+          parameters,
+          json.writeValueAsString(
+              new Found(rows.dimension(), staged.skipped(), source.identity())));
+    } catch (RuntimeException | Error e) {
+      staged.rows().close();
+      throw e;
+    }
+    return staged;
+  }
+
+  private static void reading(JobRun run, long rows, long total) {
+    double rate = run.rowsDone(rows);
+    run.progress(
+        new JobProgress(
+            run.phase(), null, null, null, rows, total, null, rate, null, null, null, 0));
+  }
+
+  @Override
+  public void discard(Job job) throws IOException {
+    staging.discard(job.id());
+    if (!job.request().isEmpty()) {
+      StoredTraining training = json.readValue(job.request(), StoredTraining.class);
+      if (training.upload() != null) {
+        spool.discard(training.upload());
+      }
+    }
+  }
+
+  @Override
+  public String describe(JobProgress now) {
+    String where =
+        now.level() == null
+            ? "%s, row %d of %d".formatted(now.phase(), now.rows(), now.totalRows())
+            : "%s of level %d, step %d of %d, inertia %.6g"
+                .formatted(
+                    now.phase(),
+                    now.level(),
+                    now.step(),
+                    now.steps(),
+                    now.inertia() == null ? Double.NaN : now.inertia());
+    return String.format(
+        Locale.ROOT,
+        "%s, %.0f rows/s%s",
+        where,
+        now.rowsPerSecond(),
+        now.etaSeconds() == null ? "" : ", %.0f s to go".formatted(now.etaSeconds()));
+  }
+
+  /** One training on rows that can be read in any order. */
+  private final class Training implements TrainingListener {
+
+    private final JobRun run;
+    private final StoredTraining stored;
+    private final TrainingRequest request;
+    private final VectorSource rows;
+    private final long skipped;
+    private final long began = System.nanoTime();
+    private double fractionAtStart = -1;
+    private long rowsRead;
+
+    Training(
+        JobRun run,
+        StoredTraining stored,
+        TrainingRequest request,
+        VectorSource rows,
+        long skipped) {
+      this.run = run;
+      this.stored = stored;
+      this.request = request;
+      this.rows = rows;
+      this.skipped = skipped;
+    }
+
+    void run() throws IOException {
+      var trainer = new ResidualQuantizerTrainer(request.config(), backend, pool, screening);
+      run.beginPhase("initialization", 0);
+      TrainingCheckpoint checkpoint = checkpoint();
+      ResidualQuantizerTrainer.Result result =
+          checkpoint == null ? trainer.train(rows, this) : trainer.resume(rows, checkpoint, this);
+      Codebook codebook = result.codebook().withProvenance(provenance(result.bufferRows()));
+      QuantizationReport report;
+      run.beginPhase("evaluation", 0);
+      // Without tables: training has warmed that plan up, and the codes are the same.
+      try (var quantizer = new ResidualQuantizer(codebook, backend, pool, 0, screening)) {
+        report = new QuantizationEvaluator(quantizer, pool).evaluate(rows, this::onEvaluated);
+      }
+      publish(
+          codebook.withTrainingState(
+              new TrainingState(
+                  result.counts(), report.levels().stream().map(LevelReport::meanNorm).toList())),
+          report.withNotes(notes(result.bufferRows())));
+    }
+
+    private @Nullable TrainingCheckpoint checkpoint() throws IOException {
+      try (InputStream saved = run.savedCheckpoint()) {
+        if (saved == null) {
+          return null;
+        }
+        TrainingCheckpoint checkpoint = TrainingCheckpointFormat.read(saved);
+        LOG.info(
+            "training job {} goes on at level {} after {} steps",
+            run.job().id(),
+            checkpoint.centroids().size() - 1,
+            checkpoint.steps());
+        return checkpoint;
+      }
+    }
+
+    private void publish(Codebook codebook, QuantizationReport report) {
+      List<String> failures = failures(report, request.gate());
+      boolean activate =
+          switch (request.activation()) {
+            case ALWAYS -> true;
+            case IF_PASSES -> failures.isEmpty();
+            case NEVER -> false;
+          };
+      var notes = new ArrayList<>(report.notes());
+      failures.forEach(failure -> notes.add("quality gate: " + failure));
+      QuantizationReport noted = report.withNotes(notes);
+      String id = run.job().id();
+      int version =
+          registry.publish(
+              request.codebook(),
+              codebook,
+              noted,
+              activate,
+              number -> jobs.succeed(id, number, activate, noted));
+      LOG.info(
+          "training job {} made codebook {} version {} in {} s: unique_ratio {}, activated {}",
+          id,
+          request.codebook(),
+          version,
+          String.format(Locale.ROOT, "%.1f", (System.nanoTime() - began) / 1e9),
+          report.uniqueRatio(),
+          activate);
+    }
+
+    private List<String> notes(List<Integer> bufferRows) {
+      var notes = new ArrayList<String>();
+      for (int l = 0; l < bufferRows.size(); l++) {
+        if (bufferRows.get(l) < request.config().initBufferSize()) {
+          notes.add(
+              "level %d chose its first centroids from %d rows, all that reached it, instead of"
+                      .formatted(l, bufferRows.get(l))
+                  + " init_buffer_size %d".formatted(request.config().initBufferSize()));
+        }
+      }
+      if (skipped > 0) {
+        notes.add("%d rows were left out because they are no vectors".formatted(skipped));
+      }
+      return notes;
+    }
+
+    private Provenance provenance(List<Integer> bufferRows) {
+      var values = new TreeMap<String, String>();
+      request.parameters().forEach((name, value) -> values.put(name, value.toString()));
+      values.put("source", stored.description());
+      values.put("rows", Long.toString(rows.rows()));
+      values.put("init_buffer_rows", bufferRows.toString());
+      values.put("service_version", serviceVersion);
+      values.put("backend", backend.name());
+      values.put("job", run.job().id());
+      if (skipped > 0) {
+        values.put("skipped_rows", Long.toString(skipped));
+      }
+      if (request.embeddingModel() != null) {
+        values.put(EmbeddingModel.PARAMETER, request.embeddingModel());
+      }
+      return Provenance.of(values);
+    }
+
+    @Override
+    public void onStep(IterationStats stats) {
+      run.checkWanted();
+      String phase = stats.phase().name().toLowerCase(Locale.ROOT);
+      rowsRead += Math.min(request.config().batchSize(), rows.rows());
+      double rate = run.rowsDone(rowsRead);
+      int levels = request.config().numHierarchies();
+      boolean update = stats.phase() == IterationStats.Phase.UPDATE;
+      double ofLevel = update ? (double) stats.step() / Math.max(1, stats.steps()) : 0;
+      double trained =
+          TRAINED
+              * (request.config().trainLayerWise() ? (stats.level() + ofLevel) / levels : ofLevel);
+      if (fractionAtStart < 0) {
+        fractionAtStart = trained;
+      }
+      double seconds = (System.nanoTime() - began) / 1e9;
+      double gained = trained - fractionAtStart;
+      run.progress(
+          new JobProgress(
+              phase,
+              stats.level(),
+              stats.step(),
+              stats.steps(),
+              rowsRead,
+              null,
+              skipped > 0 ? skipped : null,
+              rate,
+              gained > 0 ? seconds * (1 - trained) / gained : null,
+              update ? stats.inertia() : null,
+              Double.isNaN(stats.residualNormRatio()) ? null : stats.residualNormRatio(),
+              trained));
+    }
+
+    @Override
+    public void onCheckpoint(Supplier<TrainingCheckpoint> checkpoint) {
+      ResidualQuantizerConfig config = request.config();
+      run.checkpoint(
+          out -> TrainingCheckpointFormat.write(checkpoint.get(), config.embeddingDim(), out));
+    }
+
+    private void onEvaluated(long done) {
+      run.checkWanted();
+      double rate = run.rowsDone(done);
+      run.progress(
+          new JobProgress(
+              run.phase(),
+              null,
+              null,
+              null,
+              done,
+              rows.rows(),
+              skipped > 0 ? skipped : null,
+              rate,
+              (rows.rows() - done) / rate,
+              null,
+              null,
+              TRAINED + (1 - TRAINED) * done / rows.rows()));
+    }
+  }
+
+  private static List<String> failures(QuantizationReport report, QualityGate gate) {
+    var failures = new ArrayList<String>();
+    Double minUniqueRatio = gate.minUniqueRatio();
+    if (minUniqueRatio != null && report.uniqueRatio() < minUniqueRatio) {
+      failures.add(
+          "unique_ratio %s is below min_unique_ratio %s"
+              .formatted(report.uniqueRatio(), minUniqueRatio));
+    }
+    int dead = report.levels().stream().mapToInt(LevelReport::deadCodes).sum();
+    Integer maxDeadCodes = gate.maxDeadCodes();
+    if (maxDeadCodes != null && dead > maxDeadCodes) {
+      failures.add("%d dead codes are more than max_dead_codes %d".formatted(dead, maxDeadCodes));
+    }
+    return failures;
+  }
+}
