@@ -28,7 +28,7 @@ class DocumentationIT {
 
   @TestFactory
   Stream<DynamicTest> documents() {
-    return Stream.of("README.md", "docs/training.md", "docs/inference.md")
+    return Stream.of("README.md", "docs/training.md", "docs/inference.md", "docs/jobs.md")
         .map(name -> DynamicTest.dynamicTest(name, () -> runDocument(Path.of(name))));
   }
 

@@ -4,7 +4,9 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import dev.semanticid.core.quantizer.Codebook;
 import dev.semanticid.service.ServiceClient.Encoded;
+import java.io.IOException;
 import java.io.UncheckedIOException;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.sql.Connection;
 import java.sql.DriverManager;
@@ -67,7 +69,8 @@ class RestartIT {
       assertThat(service.spooled()).as("without what no job needs").hasSize(2);
       for (String location : jobs.reversed()) {
         client.delete(location).expect(202);
-        service.client().awaitState(location, "cancelled");
+        JsonNode ended = client.awaitJob(location);
+        assertThat(ended.path("state").asString()).isEqualTo("cancelled");
       }
       assertThat(service.spooled()).isEmpty();
       JsonNode next = client.train(ServiceClient.SMALL + "&seed=3", TRAINING);
