@@ -28,8 +28,8 @@ import tools.jackson.databind.JsonNode;
  */
 class ResumeIT {
 
-  /** How often the service is killed; {@code -Psoak} does it a hundred times. */
-  private static final int KILLS = Integer.getInteger("soak.kills", 4);
+  /** How often the service is killed during a job; {@code -Psoak} does it fifty times. */
+  private static final int KILLS = Integer.getInteger("soak.kills", 4) / 2;
 
   private static final int D = 64;
   private static final int N = 20_000;
@@ -37,12 +37,9 @@ class ResumeIT {
 
   private static ServiceProcess start(Path folder, String... more) {
     var arguments =
-        new ArrayList<>(
-            List.of(
-                ServiceProcess.QUICK_START,
-                "--semantic-id.data-root=" + folder,
-                "--semantic-id.jobs.checkpoint-interval=20ms"));
-    arguments.addAll(List.of(more));
+        new ArrayList<>(List.of(ServiceProcess.QUICK_START, "--semantic-id.data-root=" + folder));
+    arguments.addAll(
+        more.length > 0 ? List.of(more) : List.of("--semantic-id.jobs.checkpoint-interval=20ms"));
     return ServiceProcess.start(folder.resolve("data"), arguments.toArray(String[]::new));
   }
 
