@@ -10,6 +10,7 @@ import dev.semanticid.job.JobRunner;
 import dev.semanticid.job.JobStore;
 import dev.semanticid.source.OpenedSource;
 import dev.semanticid.source.SourceSpec;
+import dev.semanticid.source.Sources;
 import dev.semanticid.storage.Destination;
 import dev.semanticid.storage.Storage;
 import dev.semanticid.system.EmbeddingModel;
@@ -35,6 +36,7 @@ class EncodingService {
   private final JobRunner runner;
   private final EncodingWork work;
   private final CodebookRegistry registry;
+  private final Sources sources;
   private final Storage storage;
   private final JobEvents events;
   private final JsonMapper json;
@@ -43,6 +45,7 @@ class EncodingService {
       @Qualifier(KIND) JobRunner runner,
       EncodingWork work,
       CodebookRegistry registry,
+      Sources sources,
       Storage storage,
       JobStore jobs,
       JobEvents events,
@@ -51,6 +54,7 @@ class EncodingService {
     this.runner = runner;
     this.work = work;
     this.registry = registry;
+    this.sources = sources;
     this.storage = storage;
     this.events = events;
     this.json = json;
@@ -80,6 +84,8 @@ class EncodingService {
       EmbeddingModel.requireSame(codebook.embeddingModel(), request.embeddingModel());
       if (source.isOnThisMachine()) {
         parameters.put("rows", open(source, codebook).rows());
+      } else {
+        sources.requireReadable(source);
       }
       var job =
           new JobRequest(

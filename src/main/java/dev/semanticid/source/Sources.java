@@ -42,6 +42,15 @@ public class Sources {
   }
 
   /**
+   * Refuses what {@link #open} would refuse, as far as can be known without another service.
+   *
+   * @throws dev.semanticid.system.ProblemException if it may not be read
+   */
+  public void requireReadable(SourceSpec spec) {
+    storage.requireReadable(spec.uri());
+  }
+
+  /**
    * Opens one file of this machine, wherever it lies.
    *
    * @param raw layout of a file without a header, or null

@@ -84,6 +84,20 @@ public class Storage implements AutoCloseable {
   }
 
   /**
+   * Checks as much of an address as can be known without another service.
+   *
+   * @throws ProblemException {@code UNSUPPORTED_SOURCE} or {@code SOURCE_FORBIDDEN} as {@link
+   *     #find}
+   */
+  public void requireReadable(String uri) {
+    if (scheme(uri).equals("s3")) {
+      S3Location.of(uri, ProblemCode.UNSUPPORTED_SOURCE).requireAllowed(allowed, "source");
+    } else {
+      find(uri);
+    }
+  }
+
+  /**
    * A place for one finished file.
    *
    * @param uri {@code file:///folder/name}, whose folder exists, or {@code s3://bucket/key}; no

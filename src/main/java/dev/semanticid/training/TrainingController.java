@@ -7,6 +7,7 @@ import dev.semanticid.job.JobRunner;
 import dev.semanticid.source.OpenedSource;
 import dev.semanticid.source.SourceSpec;
 import dev.semanticid.source.SourceSpec.RawLayout;
+import dev.semanticid.source.Sources;
 import dev.semanticid.system.EmbeddingModel;
 import dev.semanticid.system.LimitedInputStream;
 import dev.semanticid.system.ProblemCode;
@@ -58,6 +59,7 @@ class TrainingController {
 
   private final TrainingService service;
   private final TrainingWork work;
+  private final Sources sources;
   private final UploadSpool spool;
   private final JsonMapper json;
   private final long maxUploadBytes;
@@ -65,11 +67,13 @@ class TrainingController {
   TrainingController(
       TrainingService service,
       TrainingWork work,
+      Sources sources,
       UploadSpool spool,
       JsonMapper json,
       SemanticIdProperties properties) {
     this.service = service;
     this.work = work;
+    this.sources = sources;
     this.spool = spool;
     this.json = json;
     this.maxUploadBytes = properties.training().maxUploadSize().toBytes();
@@ -402,7 +406,8 @@ class TrainingController {
     if (source.isOnThisMachine()) {
       shown = opened(training);
     } else {
-      // What lies elsewhere is opened by the job; of the parameters, all is checked that can be.
+      // What lies elsewhere is opened by the job; here all is checked that can be without.
+      sources.requireReadable(source);
       parameters.request(
           Integer.MAX_VALUE, parameters.integer("embedding_dim").orElse(ANY_DIMENSION));
       shown = TrainingService.given(training);
