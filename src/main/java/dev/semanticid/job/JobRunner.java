@@ -500,6 +500,7 @@ public final class JobRunner implements SmartLifecycle {
       } finally {
         unfinished.remove(run.job().id());
         ended(state).increment();
+        forget();
       }
     }
   }

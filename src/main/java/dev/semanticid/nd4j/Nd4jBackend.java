@@ -55,6 +55,9 @@ public final class Nd4jBackend implements ComputeBackend {
   public Nd4jBackend(@Nullable Int8Backend int8) {
     this.int8 = int8;
     Nd4j.factory();
+    // Its threads would otherwise be started by whoever needs them first, with the low priority of
+    // a job.
+    Nd4j.getDeallocatorService();
     openblas.blas_set_num_threads(1);
     this.onCpu = Nd4j.getBackend().getClass().getSimpleName().equals("CpuBackend");
     Properties environment = Nd4j.getExecutioner().getEnvironmentInformation();

@@ -143,6 +143,11 @@ final class ServiceProcess implements AutoCloseable {
     return client;
   }
 
+  /** Its process id. */
+  long pid() {
+    return process.pid();
+  }
+
   /** Memory of the process that is in no file, in bytes. */
   long residentBytes() {
     try (var lines = Files.lines(Path.of("/proc/%d/status".formatted(process.pid())))) {
