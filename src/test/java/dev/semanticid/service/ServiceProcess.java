@@ -17,7 +17,8 @@ import java.util.concurrent.atomic.AtomicInteger;
  * The packaged service as a child process on a free port of this machine, with a data directory of
  * the test's. Its log goes to {@code target/service-logs}.
  *
- * <p>Arguments that begin with {@code -X} are the virtual machine's, all others the service's.
+ * <p>Arguments that begin with {@code -X} or {@code -D} are the virtual machine's, all others the
+ * service's.
  */
 final class ServiceProcess implements AutoCloseable {
 
@@ -90,7 +91,7 @@ final class ServiceProcess implements AutoCloseable {
   }
 
   private static boolean isForTheJvm(String argument) {
-    return argument.startsWith("-X");
+    return argument.startsWith("-X") || argument.startsWith("-D");
   }
 
   private static String property(String name) {
