@@ -414,9 +414,18 @@ public final class JobRunner implements SmartLifecycle {
           end(state);
         }
       } catch (StoppingException e) {
+        pause(id);
         LOG.info("{} job {} stops with the service and will be continued", kind, id);
       } finally {
         current = null;
+      }
+    }
+
+    private void pause(String id) {
+      try {
+        store.pause(id);
+      } catch (DataAccessException e) {
+        LOG.warn("{} job {}: the stop counts as an attempt: {}", kind, id, e.getMessage());
       }
     }
 

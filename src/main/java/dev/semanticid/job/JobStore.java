@@ -96,6 +96,11 @@ public class JobStore {
         == 1;
   }
 
+  /** The service is told to stop while the job runs: that is no failed attempt at it. */
+  void pause(String id) {
+    jdbc.sql("UPDATE job SET attempts = 0 WHERE id = ?").param(id).update();
+  }
+
   /** Remembers what opening the job's source found, and all settings then in effect. */
   void opened(String id, Map<String, Object> parameters, String source) {
     jdbc.sql("UPDATE job SET parameters = ?, source = ? WHERE id = ?")

@@ -3,6 +3,7 @@ package dev.semanticid.service;
 import static dev.semanticid.service.ServiceClient.NPY;
 import static org.assertj.core.api.Assertions.assertThat;
 
+import dev.semanticid.core.format.NpyWriter;
 import dev.semanticid.core.format.SafetensorsWriter;
 import dev.semanticid.core.format.SafetensorsWriter.Tensor;
 import dev.semanticid.core.vector.ByteSource;
@@ -12,9 +13,12 @@ import dev.semanticid.parquet.ParquetFiles;
 import dev.semanticid.parquet.ParquetIds;
 import java.io.ByteArrayOutputStream;
 import java.io.IOException;
+import java.io.RandomAccessFile;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.time.Duration;
+import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -338,6 +342,92 @@ class SourcesIT {
             """
                 .formatted(source, destination))
         .expectProblem(status, code);
+  }
+
+  @Test
+  void encode_cancelled_leavesNothing() throws IOException {
+    Path many = root.resolve("many.npy");
+    byte[] header = NpyWriter.header("<f4", 20_000_000, D);
+    try (var out = new RandomAccessFile(many.toFile(), "rw")) {
+      out.write(header);
+      out.setLength(header.length + 20_000_000L * D * Float.BYTES);
+    }
+    var locations = new ArrayList<String>();
+    for (String name : List.of("first.npy", "second.parquet")) {
+      locations.add(
+          client
+              .post(
+                  "/encode/jobs",
+                  """
+                  {"source": {"uri": "%s"}, "destination": {"uri": "%s"}}
+                  """
+                      .formatted(at("disk", "many.npy"), at("disk", name)))
+              .expect(202)
+              .header("Location"));
+    }
+    Await.until(
+        "rows are encoded",
+        Duration.ofSeconds(20),
+        () -> client.get(locations.getFirst()).json().path("progress").path("rows").asInt() > 0,
+        () -> client.get(locations.getFirst()).text());
+    JsonNode progress = client.get(locations.getFirst()).json().path("progress");
+    assertThat(progress.path("total_rows").asInt()).isEqualTo(20_000_000);
+    assertThat(progress.path("phase").asString()).isEqualTo("encoding");
+    assertThat(client.get(locations.getLast()).json().path("state").asString()).isEqualTo("queued");
+    JsonNode page = client.get("/encode/jobs?limit=1").expect(200).json();
+    assertThat(page.path("jobs").get(0).path("id").asString())
+        .isEqualTo(locations.getLast().substring("/encode/jobs/".length()));
+    JsonNode next = client.get("/encode/jobs?limit=1&after=" + page.path("next").asString()).json();
+    assertThat(next.path("jobs").get(0).path("id").asString())
+        .isEqualTo(locations.getFirst().substring("/encode/jobs/".length()));
+    for (String location : locations.reversed()) {
+      client.delete(location).expect(202);
+      assertThat(client.awaitJob(location).path("state").asString()).isEqualTo("cancelled");
+      client.delete(location).expectProblem(409, "JOB_FINISHED");
+    }
+    assertThat(root.resolve("first.npy")).doesNotExist();
+    assertThat(root.resolve("second.parquet")).doesNotExist();
+    try (var left = Files.list(root.resolveSibling("data").resolve("encoding"))) {
+      assertThat(left).isEmpty();
+    }
+    Files.delete(many);
+  }
+
+  /** The version is that of the moment of acceptance. */
+  @Test
+  void encode_aliasMovedMeanwhile_usesThePinnedVersion() throws IOException {
+    client.train("codebook=moving&seed=1&" + ServiceClient.SMALL, ROWS);
+    int[][] expected = client.encode("codebook=moving", ROWS).codes();
+    String blocker =
+        client
+            .post(
+                "/encode/jobs",
+                """
+                {"source": {"uri": "%s"}, "destination": {"uri": "%s"}}
+                """
+                    .formatted(at("disk", "parts/*.npy"), at("disk", "blocker.npy")))
+            .expect(202)
+            .header("Location");
+    String job =
+        client
+            .post(
+                "/encode/jobs",
+                """
+                {"codebook": "moving", "source": {"uri": "%s"}, "destination": {"uri": "%s"}}
+                """
+                    .formatted(at("disk", "npy/whole.npy"), at("disk", "moving.npy")))
+            .expect(202)
+            .header("Location");
+    client.train("codebook=moving&seed=2&" + ServiceClient.SMALL, ROWS);
+    client.awaitJob(blocker);
+    JsonNode done = client.awaitJob(job);
+    assertThat(done.path("version").asInt()).isEqualTo(1);
+    assertThat(done.path("result").path("fingerprint").asString())
+        .isEqualTo(client.fingerprint("moving", 1));
+    byte[] codes = Files.readAllBytes(root.resolve("moving.npy"));
+    assertThat(
+            ServiceClient.codes(Arrays.copyOfRange(codes, codes.length - 12 * N, codes.length), N))
+        .isDeepEqualTo(expected);
   }
 
   @Test

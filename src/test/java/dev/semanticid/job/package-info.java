@@ -1,0 +1,4 @@
+@NullMarked
+package dev.semanticid.job;
+
+import org.jspecify.annotations.NullMarked;
