@@ -96,7 +96,8 @@ class EncodingService {
               parameters,
               idempotencyKey,
               JobRequest.hash(json.writeValueAsString(request)));
-      if (runner.find(job).isEmpty() && isLocal(target.uri()) && destination.exists()) {
+      // In this order: if what exists is of this very request, its job is found as well.
+      if (isLocal(target.uri()) && destination.exists() && runner.find(job).isEmpty()) {
         throw new ProblemException(
             ProblemCode.DESTINATION_EXISTS,
             "%s exists already; nothing is overwritten".formatted(destination.uri()));

@@ -288,23 +288,30 @@ public final class JobRunner implements SmartLifecycle {
    * @param idempotencyKey a request by this key is not refused if the key is known
    */
   public void requireIdle(String codebook, @Nullable String idempotencyKey) {
-    if (idempotencyKey == null || store.findByKey(kind, idempotencyKey).isEmpty()) {
-      requireIdle(codebook);
+    Optional<String> unfinishedJob = unfinishedOf(codebook);
+    // In this order: if the job found is of this very request, its key is found as well.
+    if (unfinishedJob.isPresent()
+        && (idempotencyKey == null || store.findByKey(kind, idempotencyKey).isEmpty())) {
+      throw inProgress(codebook, unfinishedJob.get());
     }
   }
 
   private void requireIdle(String codebook) {
-    if (!onePerCodebook) {
-      return;
-    }
-    store
-        .unfinishedOf(kind, codebook)
+    unfinishedOf(codebook)
         .ifPresent(id -> {
-          throw new ProblemException(
-                  ProblemCode.TRAINING_IN_PROGRESS,
-                  "codebook '%s' is being trained by job %s".formatted(codebook, id))
-              .with("job", path + "/" + id);
+          throw inProgress(codebook, id);
         });
+  }
+
+  private Optional<String> unfinishedOf(String codebook) {
+    return onePerCodebook ? store.unfinishedOf(kind, codebook) : Optional.empty();
+  }
+
+  private ProblemException inProgress(String codebook, String id) {
+    return new ProblemException(
+            ProblemCode.TRAINING_IN_PROGRESS,
+            "codebook '%s' is being trained by job %s".formatted(codebook, id))
+        .with("job", path + "/" + id);
   }
 
   /**
