@@ -83,7 +83,7 @@ class EncodingService {
     try {
       EmbeddingModel.requireSame(codebook.embeddingModel(), request.embeddingModel());
       if (source.isOnThisMachine()) {
-        parameters.put("rows", open(source, codebook).rows());
+        parameters.put("rows", open(request, codebook).rows());
       } else {
         sources.requireReadable(source);
       }
@@ -108,9 +108,9 @@ class EncodingService {
     }
   }
 
-  private OpenedSource open(SourceSpec source, ServedCodebook codebook) throws IOException {
+  private OpenedSource open(EncodingRequest request, ServedCodebook codebook) throws IOException {
     try {
-      return work.open(source, codebook);
+      return work.open(request, codebook);
     } catch (FormatException e) {
       throw new ProblemException(
           ProblemCode.SOURCE_INVALID, "the source cannot be encoded: " + e.getMessage());

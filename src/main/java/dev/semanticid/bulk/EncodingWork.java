@@ -18,7 +18,6 @@ import dev.semanticid.parquet.Ids;
 import dev.semanticid.parquet.ParquetCodesWriter;
 import dev.semanticid.source.IdReader;
 import dev.semanticid.source.OpenedSource;
-import dev.semanticid.source.SourceSpec;
 import dev.semanticid.source.Sources;
 import dev.semanticid.storage.DataFile;
 import dev.semanticid.storage.Destination;
@@ -86,9 +85,9 @@ class EncodingWork implements JobWork {
     this.folder = directory.folder("encoding");
   }
 
-  /** Checks a request's source against a codebook. */
-  OpenedSource open(SourceSpec spec, ServedCodebook codebook) throws IOException {
-    OpenedSource source = sources.open(spec);
+  /** Checks a request's source against a codebook, and its ids if they are to be written. */
+  OpenedSource open(EncodingRequest request, ServedCodebook codebook) throws IOException {
+    OpenedSource source = sources.open(Objects.requireNonNull(request.source()));
     int dimension = codebook.quantizer().codebook().dimension();
     if (source.dimension() != dimension) {
       throw new ProblemException(
@@ -97,6 +96,9 @@ class EncodingWork implements JobWork {
                   .formatted(codebook.name(), codebook.version(), dimension, source.dimension()))
           .with("expected", dimension)
           .with("actual", source.dimension());
+    }
+    if (format(request) == OutputFormat.PARQUET) {
+      source.requireIds();
     }
     return source;
   }
@@ -109,7 +111,7 @@ class EncodingWork implements JobWork {
         registry.acquire(job.codebook(), String.valueOf(Objects.requireNonNull(job.version())));
     try {
       EmbeddingModel.requireSame(codebook.embeddingModel(), request.embeddingModel());
-      OpenedSource source = open(Objects.requireNonNull(request.source()), codebook);
+      OpenedSource source = open(request, codebook);
       if (job.source() == null) {
         Map<String, Object> parameters = new TreeMap<>(request.parameters());
         parameters.put("rows", source.rows());
@@ -117,7 +119,8 @@ class EncodingWork implements JobWork {
       } else if (!job.source().equals(source.identity())) {
         throw new ProblemException(
             ProblemCode.SOURCE_CHANGED,
-            "%s is not what it was when the job began".formatted(request.source().uri()));
+            "%s is not what it was when the job began"
+                .formatted(Objects.requireNonNull(request.source()).uri()));
       }
       new Encoding(run, request, source, codebook).run();
     } finally {
@@ -145,6 +148,10 @@ class EncodingWork implements JobWork {
         }
       }
     }
+  }
+
+  private static OutputFormat format(EncodingRequest request) {
+    return OutputFormat.of(String.valueOf(Objects.requireNonNull(request.destination()).uri()));
   }
 
   private Path codes(String jobId) {
@@ -344,8 +351,7 @@ class EncodingWork implements JobWork {
       Path output = output(run.job().id());
       Files.deleteIfExists(output);
       try (var in = new DataInputStream(Files.newInputStream(codes(run.job().id())))) {
-        switch (OutputFormat.of(
-            String.valueOf(Objects.requireNonNull(request.destination()).uri()))) {
+        switch (format(request)) {
           case NPY -> writeNpy(in, output);
           case PARQUET -> writeParquet(in, output);
         }

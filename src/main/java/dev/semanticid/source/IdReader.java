@@ -57,12 +57,25 @@ public final class IdReader implements AutoCloseable {
       current.close();
       Part part = parts.get(++index);
       current = open(part);
-      if (current.type() != type) {
-        throw new FormatException(
-            Kind.UNSUPPORTED,
-            "expected ids of type %s as in %s, got %s in %s"
-                .formatted(type, parts.getFirst().file().uri(), current.type(), part.file().uri()));
+      requireType(current, part);
+    }
+  }
+
+  /** Opens all files, to see whether each has ids of the first one's type. */
+  void requireAll() throws IOException {
+    for (Part part : parts.subList(1, parts.size())) {
+      try (ParquetIds ids = open(part)) {
+        requireType(ids, part);
       }
+    }
+  }
+
+  private void requireType(ParquetIds ids, Part part) throws FormatException {
+    if (ids.type() != type) {
+      throw new FormatException(
+          Kind.UNSUPPORTED,
+          "expected ids of type %s as in %s, got %s in %s"
+              .formatted(type, parts.getFirst().file().uri(), ids.type(), part.file().uri()));
     }
   }
 

@@ -127,6 +127,19 @@ public final class OpenedSource {
     return column == null ? null : new IdReader(parts, column);
   }
 
+  /**
+   * Refuses ids that {@link #ids} could not tell: before the rows are worked on, not behind that.
+   *
+   * @throws FormatException if a file has no such column, or another type of ids than the first one
+   */
+  public void requireIds() throws IOException {
+    try (IdReader ids = ids()) {
+      if (ids != null) {
+        ids.requireAll();
+      }
+    }
+  }
+
   private final class PartsReader implements VectorReader {
 
     private int index;
