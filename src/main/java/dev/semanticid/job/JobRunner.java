@@ -87,7 +87,14 @@ public final class JobRunner implements SmartLifecycle {
     this.meters = meters;
     this.worker =
         new ThreadPoolExecutor(
-            1, 1, 0, TimeUnit.SECONDS, new LinkedBlockingQueue<>(), new BackgroundThreads(kind));
+            1,
+            1,
+            0,
+            TimeUnit.SECONDS,
+            new LinkedBlockingQueue<>(),
+            new BackgroundThreads(kind),
+            // Only once it is shut down: what is accepted still waits in the database.
+            new ThreadPoolExecutor.DiscardPolicy());
     this.clock =
         Executors.newSingleThreadScheduledExecutor(
             Thread.ofPlatform().name(kind + "-clock").daemon().factory());
