@@ -9,9 +9,6 @@ import dev.semanticid.system.BackgroundThreads;
 import dev.semanticid.system.ProblemCode;
 import dev.semanticid.system.ProblemException;
 import dev.semanticid.system.SemanticIdProperties;
-import io.micrometer.core.instrument.Counter;
-import io.micrometer.core.instrument.FunctionCounter;
-import io.micrometer.core.instrument.Gauge;
 import io.micrometer.core.instrument.MeterRegistry;
 import java.io.IOException;
 import java.util.List;
@@ -26,9 +23,7 @@ import java.util.concurrent.ScheduledExecutorService;
 import java.util.concurrent.ScheduledFuture;
 import java.util.concurrent.ThreadPoolExecutor;
 import java.util.concurrent.TimeUnit;
-import java.util.concurrent.atomic.LongAdder;
 import java.util.function.BooleanSupplier;
-import java.util.function.ToDoubleFunction;
 import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -56,12 +51,11 @@ public final class JobRunner implements SmartLifecycle {
   private final JobStore store;
   private final JobWork work;
   private final SemanticIdProperties.Jobs settings;
-  private final MeterRegistry meters;
   private final ThreadPoolExecutor worker;
   private final ScheduledExecutorService clock;
+  private final JobMeters meters;
   private final Map<String, Execution> unfinished = new ConcurrentHashMap<>();
-  private final LongAdder rowsDone = new LongAdder();
-  private volatile @Nullable Execution current;
+  private volatile @Nullable JobRun current;
   private volatile boolean running;
   private List<ScheduledFuture<?>> chores = List.of();
 
@@ -84,7 +78,6 @@ public final class JobRunner implements SmartLifecycle {
     this.store = store;
     this.work = work;
     this.settings = settings;
-    this.meters = meters;
     this.worker =
         new ThreadPoolExecutor(
             1,
@@ -98,70 +91,7 @@ public final class JobRunner implements SmartLifecycle {
     this.clock =
         Executors.newSingleThreadScheduledExecutor(
             Thread.ofPlatform().name(kind + "-clock").daemon().factory());
-    registerMeters();
-  }
-
-  private void registerMeters() {
-    Gauge.builder("semantic_id.jobs.queued", worker, w -> w.getQueue().size())
-        .description("Jobs that wait")
-        .tag("kind", kind)
-        .register(meters);
-    gauge("semantic_id.job.progress", "Share of the running job that is done", 0, p -> p.fraction())
-        .register(meters);
-    gauge(
-            "semantic_id.job.rows.per.second",
-            "Rows per second of the running job",
-            0,
-            JobProgress::rowsPerSecond)
-        .register(meters);
-    gauge(
-            "semantic_id.job.eta",
-            "Seconds until the running job is done, by its rate so far",
-            Double.NaN,
-            p -> p.etaSeconds() == null ? Double.NaN : p.etaSeconds())
-        .baseUnit("seconds")
-        .register(meters);
-    gauge(
-            "semantic_id.job.inertia",
-            "Sum of squared distances of the last batch, while centroids are trained",
-            Double.NaN,
-            p -> p.inertia() == null ? Double.NaN : p.inertia())
-        .register(meters);
-    Gauge.builder("semantic_id.jobs.running", this, r -> r.current == null ? 0 : 1)
-        .description("Jobs under way")
-        .tag("kind", kind)
-        .register(meters);
-    FunctionCounter.builder("semantic_id.job.rows", rowsDone, LongAdder::sum)
-        .description("Rows that jobs have read")
-        .tag("kind", kind)
-        .register(meters);
-    for (State state : State.values()) {
-      if (state.isFinal()) {
-        ended(state);
-      }
-    }
-  }
-
-  private Gauge.Builder<JobRunner> gauge(
-      String name, String description, double none, ToDoubleFunction<JobProgress> value) {
-    return Gauge.builder(
-            name,
-            this,
-            runner -> {
-              Execution now = runner.current;
-              JobProgress progress = now == null ? null : now.run.progress();
-              return progress == null ? none : value.applyAsDouble(progress);
-            })
-        .description(description)
-        .tag("kind", kind);
-  }
-
-  private Counter ended(State state) {
-    return Counter.builder("semantic_id.jobs.ended")
-        .description("Jobs that ended since the service started")
-        .tag("kind", kind)
-        .tag("state", state.wireName())
-        .register(meters);
+    this.meters = new JobMeters(meters, kind, worker.getQueue(), () -> current);
   }
 
   /** Continues what an earlier process left unfinished. */
@@ -199,10 +129,10 @@ public final class JobRunner implements SmartLifecycle {
   }
 
   private void log() {
-    Execution now = current;
-    JobProgress progress = now == null ? null : now.run.progress();
+    JobRun now = current;
+    JobProgress progress = now == null ? null : now.progress();
     if (now != null && progress != null) {
-      LOG.info("{} job {}: {}", kind, now.run.job().id(), work.describe(progress));
+      LOG.info("{} job {}: {}", kind, now.job().id(), work.describe(progress));
     }
   }
 
@@ -218,7 +148,7 @@ public final class JobRunner implements SmartLifecycle {
   }
 
   private void enqueue(Job job) {
-    var run = new JobRun(job, store, settings.checkpointInterval(), rowsDone);
+    var run = new JobRun(job, store, settings.checkpointInterval(), meters.rowsDone());
     var execution = new Execution(run);
     unfinished.put(job.id(), execution);
     worker.execute(execution);
@@ -421,7 +351,7 @@ public final class JobRunner implements SmartLifecycle {
     @Override
     public void run() {
       String id = run.job().id();
-      current = this;
+      current = run;
       try {
         State state = outcome();
         if (state != null) {
@@ -455,10 +385,7 @@ public final class JobRunner implements SmartLifecycle {
         work.run(run);
         return State.SUCCEEDED;
       } catch (CancellationException e) {
-        stored(() -> {
-          store.cancel(id);
-          return true;
-        });
+        stored(() -> store.cancel(id));
         LOG.info("{} job {} cancelled", kind, id);
         return State.CANCELLED;
       } catch (StoppingException e) {
@@ -488,10 +415,7 @@ public final class JobRunner implements SmartLifecycle {
       } else {
         LOG.error("{} job {} failed: {} {}", kind, id, code, detail, cause);
       }
-      stored(() -> {
-        store.fail(id, code, detail);
-        return true;
-      });
+      stored(() -> store.fail(id, code, detail));
       return State.FAILED;
     }
 
@@ -522,7 +446,7 @@ public final class JobRunner implements SmartLifecycle {
         discard(run.job());
       } finally {
         unfinished.remove(run.job().id());
-        ended(state).increment();
+        meters.ended(state).increment();
         forget();
       }
     }

@@ -14,6 +14,7 @@ import java.sql.SQLException;
 import java.time.Duration;
 import java.time.Instant;
 import java.time.temporal.ChronoUnit;
+import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
@@ -117,32 +118,21 @@ public class JobStore {
    */
   public void succeed(
       String id, @Nullable Integer version, @Nullable Boolean activated, Object result) {
-    int changed =
-        jdbc.sql(
-                "UPDATE job SET state = 'succeeded', version = COALESCE(?, version), activated ="
-                    + " ?, result = ?, finished_at = ? WHERE id = ? AND "
-                    + UNFINISHED)
-            .param(version)
-            .param(activated == null ? null : activated ? 1 : 0)
-            .param(json.writeValueAsString(result))
-            .param(now())
-            .param(id)
-            .update();
-    if (changed != 1) {
+    boolean ended =
+        end(
+            id,
+            "state = 'succeeded', version = COALESCE(?, version), activated = ?, result = ?",
+            version,
+            activated == null ? null : activated ? 1 : 0,
+            json.writeValueAsString(result));
+    if (!ended) {
       throw new IllegalStateException("job %s has ended already".formatted(id));
     }
-    checkpoints.delete(id);
   }
 
-  /** Ends a job that could not reach its end. */
-  void fail(String id, ProblemCode code, String detail) {
-    jdbc.sql(
-            "UPDATE job SET state = 'failed', error_code = ?, error_detail = ?, finished_at = ?"
-                + " WHERE id = ? AND "
-                + UNFINISHED)
-        .params(code.name(), detail, now(), id)
-        .update();
-    checkpoints.delete(id);
+  /** Ends a job that could not reach its end; false if it has ended already. */
+  boolean fail(String id, ProblemCode code, String detail) {
+    return end(id, "state = 'failed', error_code = ?, error_detail = ?", code.name(), detail);
   }
 
   /** A client asks for the end of a job, which a restart must not forget. */
@@ -152,12 +142,24 @@ public class JobStore {
         .update();
   }
 
-  /** Ends a job because a client asked for it. */
-  void cancel(String id) {
-    jdbc.sql("UPDATE job SET state = 'cancelled', finished_at = ? WHERE id = ? AND " + UNFINISHED)
-        .params(now(), id)
-        .update();
-    checkpoints.delete(id);
+  /** Ends a job because a client asked for it; false if it has ended already. */
+  boolean cancel(String id) {
+    return end(id, "state = 'cancelled'");
+  }
+
+  /** Ends an unfinished job, and with it its checkpoint; false if it has ended already. */
+  private boolean end(String id, String changes, @Nullable Object... values) {
+    return transactions.execute(status -> {
+      int changed =
+          jdbc.sql(
+                  "UPDATE job SET %s, finished_at = ? WHERE id = ? AND ".formatted(changes)
+                      + UNFINISHED)
+              .params(Arrays.asList(values))
+              .params(now(), id)
+              .update();
+      checkpoints.delete(id);
+      return changed == 1;
+    });
   }
 
   /** Writes what a job can be continued from. */
