@@ -1,9 +1,7 @@
 package dev.semanticid.bulk;
 
 import dev.semanticid.job.JobRequest;
-import dev.semanticid.job.JobRunner;
-import dev.semanticid.system.ProblemCode;
-import dev.semanticid.system.ProblemException;
+import dev.semanticid.job.JobViews;
 import dev.semanticid.system.ProblemResponse;
 import dev.semanticid.system.QueryParameters;
 import io.swagger.v3.oas.annotations.Operation;
@@ -15,7 +13,6 @@ import io.swagger.v3.oas.annotations.responses.ApiResponse;
 import io.swagger.v3.oas.annotations.tags.Tag;
 import jakarta.servlet.http.HttpServletRequest;
 import java.io.IOException;
-import java.net.URI;
 import java.util.List;
 import java.util.Set;
 import org.jspecify.annotations.Nullable;
@@ -36,12 +33,12 @@ import org.springframework.web.servlet.mvc.method.annotation.SseEmitter;
 @Tag(name = "Bulk encode", description = "Jobs that encode all rows of a source into one file")
 class EncodingJobController {
 
-  private static final int PAGE = 50;
-
   private final EncodingService service;
+  private final JobViews<EncodingJob> jobs;
 
-  EncodingJobController(EncodingService service) {
+  EncodingJobController(EncodingService service, JobViews<EncodingJob> jobs) {
     this.service = service;
+    this.jobs = jobs;
   }
 
   /** Jobs, newest first. */
@@ -98,17 +95,14 @@ class EncodingJobController {
       @Parameter(hidden = true) HttpServletRequest request)
       throws IOException {
     QueryParameters.requireKnown(request, Set.of());
-    JobRunner.Submission submission = service.submit(body, JobRequest.requireKey(idempotencyKey));
-    return ResponseEntity.accepted()
-        .location(URI.create(EncodingService.PATH + "/" + submission.id()))
-        .body(service.get(submission.id()));
+    return jobs.accepted(service.submit(body, JobRequest.requireKey(idempotencyKey)));
   }
 
   @GetMapping(path = "/encode/jobs/{id}", produces = MediaType.APPLICATION_JSON_VALUE)
   @Operation(summary = "State, progress and result of a bulk encoding")
   @ProblemResponse(status = "404", codes = "UNKNOWN_JOB")
   EncodingJob get(@PathVariable String id) {
-    return service.get(id);
+    return jobs.get(id);
   }
 
   @GetMapping(path = "/encode/jobs/{id}/events", produces = MediaType.TEXT_EVENT_STREAM_VALUE)
@@ -126,7 +120,7 @@ class EncodingJobController {
   @ProblemResponse(status = "404", codes = "UNKNOWN_JOB")
   @ProblemResponse(status = "429", codes = "TOO_MANY_LISTENERS")
   SseEmitter events(@PathVariable String id) {
-    return service.events(id);
+    return jobs.events(id);
   }
 
   @GetMapping(path = "/encode/jobs", produces = MediaType.APPLICATION_JSON_VALUE)
@@ -135,19 +129,12 @@ class EncodingJobController {
   @ProblemResponse(status = "404", codes = "UNKNOWN_JOB")
   EncodingJobList list(
       @Parameter(description = "most jobs to give, 1 to 200")
-          @RequestParam(defaultValue = "" + PAGE)
+          @RequestParam(defaultValue = JobViews.DEFAULT_LIMIT)
           int limit,
       @Parameter(description = "the job to continue behind, from `next`")
           @RequestParam(required = false)
           @Nullable String after) {
-    if (limit < 1 || limit > 200) {
-      throw new ProblemException(
-          ProblemCode.INVALID_PARAMETER, "limit must be 1 to 200, got " + limit);
-    }
-    List<EncodingJob> jobs = service.list(limit + 1, after);
-    boolean more = jobs.size() > limit;
-    List<EncodingJob> page = more ? jobs.subList(0, limit) : jobs;
-    return new EncodingJobList(page, more ? page.getLast().id() : null);
+    return jobs.list(limit, after, EncodingJobList::new);
   }
 
   @DeleteMapping(path = "/encode/jobs/{id}", produces = MediaType.APPLICATION_JSON_VALUE)
@@ -158,6 +145,6 @@ class EncodingJobController {
   @ProblemResponse(status = "404", codes = "UNKNOWN_JOB")
   @ProblemResponse(status = "409", codes = "JOB_FINISHED")
   ResponseEntity<EncodingJob> cancel(@PathVariable String id) {
-    return ResponseEntity.accepted().body(service.cancel(id));
+    return jobs.cancel(id);
   }
 }

@@ -4,7 +4,6 @@ import dev.semanticid.codebook.CodebookRegistry;
 import dev.semanticid.codebook.ServedCodebook;
 import dev.semanticid.core.format.FormatException;
 import dev.semanticid.job.Job;
-import dev.semanticid.job.JobEvents;
 import dev.semanticid.job.JobRequest;
 import dev.semanticid.job.JobRunner;
 import dev.semanticid.job.JobStore;
@@ -17,16 +16,14 @@ import dev.semanticid.system.EmbeddingModel;
 import dev.semanticid.system.ProblemCode;
 import dev.semanticid.system.ProblemException;
 import java.io.IOException;
-import java.util.List;
 import java.util.Map;
 import java.util.stream.Collectors;
 import org.jspecify.annotations.Nullable;
 import org.springframework.beans.factory.annotation.Qualifier;
 import org.springframework.stereotype.Component;
-import org.springframework.web.servlet.mvc.method.annotation.SseEmitter;
 import tools.jackson.databind.json.JsonMapper;
 
-/** Accepts bulk encodings and tells of them; {@link EncodingWork} does them. */
+/** Accepts bulk encodings; {@link EncodingWork} does them. */
 @Component
 class EncodingService {
 
@@ -38,7 +35,6 @@ class EncodingService {
   private final CodebookRegistry registry;
   private final Sources sources;
   private final Storage storage;
-  private final JobEvents events;
   private final JsonMapper json;
 
   EncodingService(
@@ -48,7 +44,6 @@ class EncodingService {
       Sources sources,
       Storage storage,
       JobStore jobs,
-      JobEvents events,
       JsonMapper json)
       throws IOException {
     this.runner = runner;
@@ -56,7 +51,6 @@ class EncodingService {
     this.registry = registry;
     this.sources = sources;
     this.storage = storage;
-    this.events = events;
     this.json = json;
     // Before the first request: files of an earlier process that no unfinished job needs.
     work.retain(jobs.unfinished(KIND).stream().map(Job::id).collect(Collectors.toSet()));
@@ -126,28 +120,5 @@ class EncodingService {
             ProblemCode.INVALID_PARAMETER,
             "%s is missing; expected \"%s\": {\"uri\": \"%s\"}".formatted(name, name, example))
         .with("parameter", name);
-  }
-
-  /** One job, with its progress. */
-  EncodingJob get(String id) {
-    return EncodingJob.of(runner.get(id), json);
-  }
-
-  /** One job, whenever something about it changes. */
-  SseEmitter events(String id) {
-    return events.stream(() -> {
-      JobRunner.Status status = runner.get(id);
-      return new JobEvents.Event(EncodingJob.of(status, json), status.state().isFinal());
-    });
-  }
-
-  /** Jobs, newest first. */
-  List<EncodingJob> list(int limit, @Nullable String before) {
-    return runner.list(limit, before).stream().map(status -> EncodingJob.of(status, json)).toList();
-  }
-
-  /** Cancels a job: at once if it is queued, within a batch if it runs. */
-  EncodingJob cancel(String id) {
-    return EncodingJob.of(runner.cancel(id), json);
   }
 }

@@ -214,7 +214,7 @@ public final class JobRunner implements SmartLifecycle {
               ProblemCode.IDEMPOTENCY_KEY_REUSED,
               "%s '%s' came with another request before; see job %s"
                   .formatted(JobRequest.IDEMPOTENCY_KEY, key, found.get().id()))
-          .with("job", path + "/" + found.get().id());
+          .with("job", address(found.get().id()));
     }
     return found.map(JobStore.Keyed::id);
   }
@@ -244,11 +244,16 @@ public final class JobRunner implements SmartLifecycle {
     return onePerCodebook ? store.unfinishedOf(kind, codebook) : Optional.empty();
   }
 
+  /** Where clients find a job. */
+  String address(String id) {
+    return path + "/" + id;
+  }
+
   private ProblemException inProgress(String codebook, String id) {
     return new ProblemException(
             ProblemCode.TRAINING_IN_PROGRESS,
             "codebook '%s' is being trained by job %s".formatted(codebook, id))
-        .with("job", path + "/" + id);
+        .with("job", address(id));
   }
 
   /**

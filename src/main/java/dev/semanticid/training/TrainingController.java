@@ -4,6 +4,7 @@ import dev.semanticid.core.format.FormatException;
 import dev.semanticid.core.vector.ElementType;
 import dev.semanticid.job.JobRequest;
 import dev.semanticid.job.JobRunner;
+import dev.semanticid.job.JobViews;
 import dev.semanticid.source.OpenedSource;
 import dev.semanticid.source.SourceSpec;
 import dev.semanticid.source.SourceSpec.RawLayout;
@@ -27,7 +28,6 @@ import io.swagger.v3.oas.annotations.responses.ApiResponse;
 import io.swagger.v3.oas.annotations.tags.Tag;
 import jakarta.servlet.http.HttpServletRequest;
 import java.io.IOException;
-import java.net.URI;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
@@ -52,12 +52,12 @@ import tools.jackson.databind.json.JsonMapper;
 class TrainingController {
 
   private static final int MAX_JSON_BYTES = 1 << 20;
-  private static final int PAGE = 50;
 
   /** Stands for the dimension of data that have not been opened. */
   private static final int ANY_DIMENSION = 1;
 
   private final TrainingService service;
+  private final JobViews<TrainingJob> jobs;
   private final TrainingWork work;
   private final Sources sources;
   private final UploadSpool spool;
@@ -66,12 +66,14 @@ class TrainingController {
 
   TrainingController(
       TrainingService service,
+      JobViews<TrainingJob> jobs,
       TrainingWork work,
       Sources sources,
       UploadSpool spool,
       JsonMapper json,
       SemanticIdProperties properties) {
     this.service = service;
+    this.jobs = jobs;
     this.work = work;
     this.sources = sources;
     this.spool = spool;
@@ -369,7 +371,7 @@ class TrainingController {
       JobRunner.Submission submission =
           service.submit(training, parameters.codebook(), opened(training), upload.digest(), key);
       kept = submission.isNew();
-      return accepted(submission);
+      return jobs.accepted(submission);
     } finally {
       if (!kept) {
         spool.discard(upload.name());
@@ -412,7 +414,7 @@ class TrainingController {
           Integer.MAX_VALUE, parameters.integer("embedding_dim").orElse(ANY_DIMENSION));
       shown = TrainingService.given(training);
     }
-    return accepted(service.submit(training, parameters.codebook(), shown, "", key));
+    return jobs.accepted(service.submit(training, parameters.codebook(), shown, "", key));
   }
 
   private static @Nullable String embeddingModel(
@@ -435,17 +437,11 @@ class TrainingController {
     }
   }
 
-  private ResponseEntity<TrainingJob> accepted(JobRunner.Submission submission) {
-    return ResponseEntity.accepted()
-        .location(URI.create(TrainingService.PATH + "/" + submission.id()))
-        .body(service.get(submission.id()));
-  }
-
   @GetMapping(path = "/train/{id}", produces = MediaType.APPLICATION_JSON_VALUE)
   @Operation(summary = "State, progress and result of a training job")
   @ProblemResponse(status = "404", codes = "UNKNOWN_JOB")
   TrainingJob get(@PathVariable String id) {
-    return service.get(id);
+    return jobs.get(id);
   }
 
   @GetMapping(path = "/train/{id}/events", produces = MediaType.TEXT_EVENT_STREAM_VALUE)
@@ -463,7 +459,7 @@ class TrainingController {
   @ProblemResponse(status = "404", codes = "UNKNOWN_JOB")
   @ProblemResponse(status = "429", codes = "TOO_MANY_LISTENERS")
   SseEmitter events(@PathVariable String id) {
-    return service.events(id);
+    return jobs.events(id);
   }
 
   @GetMapping(path = "/train", produces = MediaType.APPLICATION_JSON_VALUE)
@@ -472,19 +468,12 @@ class TrainingController {
   @ProblemResponse(status = "404", codes = "UNKNOWN_JOB")
   JobList list(
       @Parameter(description = "most jobs to give, 1 to 200")
-          @RequestParam(defaultValue = "" + PAGE)
+          @RequestParam(defaultValue = JobViews.DEFAULT_LIMIT)
           int limit,
       @Parameter(description = "the job to continue behind, from `next`")
           @RequestParam(required = false)
           @Nullable String after) {
-    if (limit < 1 || limit > 200) {
-      throw new ProblemException(
-          ProblemCode.INVALID_PARAMETER, "limit must be 1 to 200, got " + limit);
-    }
-    List<TrainingJob> jobs = service.list(limit + 1, after);
-    boolean more = jobs.size() > limit;
-    List<TrainingJob> page = more ? jobs.subList(0, limit) : jobs;
-    return new JobList(page, more ? page.getLast().id() : null);
+    return jobs.list(limit, after, JobList::new);
   }
 
   @DeleteMapping(path = "/train/{id}", produces = MediaType.APPLICATION_JSON_VALUE)
@@ -495,6 +484,6 @@ class TrainingController {
   @ProblemResponse(status = "404", codes = "UNKNOWN_JOB")
   @ProblemResponse(status = "409", codes = "JOB_FINISHED")
   ResponseEntity<TrainingJob> cancel(@PathVariable String id) {
-    return ResponseEntity.accepted().body(service.cancel(id));
+    return jobs.cancel(id);
   }
 }

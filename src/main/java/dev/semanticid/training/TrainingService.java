@@ -1,7 +1,6 @@
 package dev.semanticid.training;
 
 import dev.semanticid.job.Job;
-import dev.semanticid.job.JobEvents;
 import dev.semanticid.job.JobRequest;
 import dev.semanticid.job.JobRunner;
 import dev.semanticid.job.JobStore;
@@ -9,15 +8,13 @@ import dev.semanticid.source.Staging;
 import java.io.IOException;
 import java.util.HashSet;
 import java.util.LinkedHashMap;
-import java.util.List;
 import java.util.Map;
 import org.jspecify.annotations.Nullable;
 import org.springframework.beans.factory.annotation.Qualifier;
 import org.springframework.stereotype.Component;
-import org.springframework.web.servlet.mvc.method.annotation.SseEmitter;
 import tools.jackson.databind.json.JsonMapper;
 
-/** Accepts trainings and tells of them; {@link TrainingWork} does them. */
+/** Accepts trainings; {@link TrainingWork} does them. */
 @Component
 class TrainingService {
 
@@ -25,19 +22,16 @@ class TrainingService {
   static final String PATH = "/train";
 
   private final JobRunner runner;
-  private final JobEvents events;
   private final JsonMapper json;
 
   TrainingService(
       @Qualifier(KIND) JobRunner runner,
       JobStore jobs,
-      JobEvents events,
       UploadSpool spool,
       Staging staging,
       JsonMapper json)
       throws IOException {
     this.runner = runner;
-    this.events = events;
     this.json = json;
     discardOrphans(jobs, spool, staging);
   }
@@ -109,28 +103,5 @@ class TrainingService {
             parameters,
             idempotencyKey,
             JobRequest.hash(json.writeValueAsString(nameless), digest)));
-  }
-
-  /** One job, with its progress. */
-  TrainingJob get(String id) {
-    return TrainingJob.of(runner.get(id), json);
-  }
-
-  /** One job, whenever something about it changes. */
-  SseEmitter events(String id) {
-    return events.stream(() -> {
-      JobRunner.Status status = runner.get(id);
-      return new JobEvents.Event(TrainingJob.of(status, json), status.state().isFinal());
-    });
-  }
-
-  /** Jobs, newest first. */
-  List<TrainingJob> list(int limit, @Nullable String before) {
-    return runner.list(limit, before).stream().map(status -> TrainingJob.of(status, json)).toList();
-  }
-
-  /** Cancels a job: at once if it is queued, within a batch if it runs. */
-  TrainingJob cancel(String id) {
-    return TrainingJob.of(runner.cancel(id), json);
   }
 }
