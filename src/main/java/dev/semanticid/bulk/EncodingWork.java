@@ -274,13 +274,12 @@ class EncodingWork implements JobWork {
         try (var ahead = new RowPrefetcher(reader, done, batchRows, request.badRows())) {
           for (Batch batch = ahead.next(); batch.rows() > 0; batch = ahead.next()) {
             quantizer.encode(new VectorBatch(batch.vectors(), batch.rows(), d), codes, pool);
-            if (batch.badRows() > 0) {
-              markBad(batch, codes);
-            }
+            batch.bad().stream()
+                .forEach(row -> Arrays.fill(codes, row * levels, (row + 1) * levels, -1));
             bytes.clear().asIntBuffer().put(codes, 0, batch.rows() * levels);
             write(channel, bytes.limit(batch.rows() * levels * Integer.BYTES));
             done += batch.rows();
-            skipped += batch.badRows();
+            skipped += batch.bad().cardinality();
             ahead.giveBack(batch);
             report();
             run.checkpoint(out -> keep(channel, out));
@@ -288,14 +287,6 @@ class EncodingWork implements JobWork {
         }
         if (done != rows) {
           throw new IOException("expected %d rows, got %d".formatted(rows, done));
-        }
-      }
-    }
-
-    private void markBad(Batch batch, int[] codes) {
-      for (int row = 0; row < batch.rows(); row++) {
-        if (batch.isBad(row)) {
-          Arrays.fill(codes, row * levels, (row + 1) * levels, -1);
         }
       }
     }

@@ -8,6 +8,7 @@ import dev.semanticid.system.BackgroundThreads;
 import java.io.IOException;
 import java.io.InterruptedIOException;
 import java.util.Arrays;
+import java.util.BitSet;
 import java.util.concurrent.ArrayBlockingQueue;
 import java.util.concurrent.BlockingQueue;
 import org.jspecify.annotations.Nullable;
@@ -30,8 +31,7 @@ final class RowPrefetcher implements AutoCloseable {
 
     private final float[] vectors;
     private int rows;
-    private boolean[] bad = {};
-    private int badRows;
+    private BitSet bad = new BitSet();
     private @Nullable Throwable failure;
 
     Batch(int length) {
@@ -48,14 +48,9 @@ final class RowPrefetcher implements AutoCloseable {
       return rows;
     }
 
-    /** Whether a row is no vector. */
-    boolean isBad(int at) {
-      return bad[at];
-    }
-
-    /** How many are no vectors. */
-    int badRows() {
-      return badRows;
+    /** Which are no vectors. */
+    BitSet bad() {
+      return bad;
     }
   }
 
@@ -98,22 +93,11 @@ final class RowPrefetcher implements AutoCloseable {
   private void fill(Batch batch) throws IOException {
     int d = reader.dimension();
     batch.rows = reader.read(batch.vectors, 0, batchRows);
-    batch.bad = new boolean[batch.rows];
-    batch.badRows = 0;
-    for (int at = 0; at < batch.rows; ) {
-      int next = VectorBatch.firstNonFiniteRow(batch.vectors, at * d, batch.rows - at, d);
-      if (next < 0) {
-        break;
-      }
-      at += next;
-      if (onBadRow == OnBadRow.FAIL) {
-        throw Staging.badRow(reader.defect(row + at));
-      }
-      batch.bad[at] = true;
-      batch.badRows++;
-      Arrays.fill(batch.vectors, at * d, (at + 1) * d, 0f);
-      at++;
+    batch.bad = VectorBatch.nonFiniteRows(batch.vectors, batch.rows, d);
+    if (onBadRow == OnBadRow.FAIL && !batch.bad.isEmpty()) {
+      throw Staging.badRow(reader.defect(row + batch.bad.nextSetBit(0)));
     }
+    batch.bad.stream().forEach(at -> Arrays.fill(batch.vectors, at * d, (at + 1) * d, 0f));
     row += batch.rows;
   }
 

@@ -21,9 +21,10 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
 import java.nio.file.StandardOpenOption;
-import java.util.Arrays;
+import java.util.BitSet;
 import java.util.Set;
 import java.util.function.LongConsumer;
+import java.util.stream.LongStream;
 import org.jspecify.annotations.Nullable;
 import org.springframework.stereotype.Component;
 
@@ -134,16 +135,16 @@ public class Staging {
       for (int count = reader.read(rows, 0, pieceRows);
           count > 0;
           count = reader.read(rows, 0, pieceRows)) {
+        BitSet bad = VectorBatch.nonFiniteRows(rows, count, d);
+        if (onBadRow == OnBadRow.FAIL && !bad.isEmpty()) {
+          throw badRow(reader.defect(done + bad.nextSetBit(0)));
+        }
         int kept = 0;
-        for (int row = 0; row < count; row++) {
-          if (VectorBatch.firstNonFiniteRow(rows, row * d, 1, d) < 0) {
-            if (kept < row) {
-              System.arraycopy(rows, row * d, rows, kept * d, d);
-            }
-            kept++;
-          } else if (onBadRow == OnBadRow.FAIL) {
-            throw badRow(reader.defect(done + row));
+        for (int row = bad.nextClearBit(0); row < count; row = bad.nextClearBit(row + 1)) {
+          if (kept < row) {
+            System.arraycopy(rows, row * d, rows, kept * d, d);
           }
+          kept++;
         }
         skipped += count - kept;
         done += count;
@@ -198,29 +199,18 @@ public class Staging {
     int d = source.dimension();
     int pieceRows = Math.clamp(PIECE_BYTES / (4L * d), 1, 1 << 16);
     float[] rows = new float[pieceRows * d];
-    long[] bad = new long[16];
-    int found = 0;
+    var bad = LongStream.builder();
     long done = 0;
     try (VectorReader reader = source.reader()) {
       for (int count = reader.read(rows, 0, pieceRows);
           count > 0;
           count = reader.read(rows, 0, pieceRows)) {
-        int row = 0;
-        while (row < count) {
-          int next = VectorBatch.firstNonFiniteRow(rows, row * d, count - row, d);
-          if (next < 0) {
-            break;
-          }
-          if (found == bad.length) {
-            bad = Arrays.copyOf(bad, 2 * found);
-          }
-          bad[found++] = done + row + next;
-          row += next + 1;
-        }
+        long first = done;
+        VectorBatch.nonFiniteRows(rows, count, d).stream().forEach(row -> bad.add(first + row));
         done += count;
         rowsDone.accept(done);
       }
     }
-    return Arrays.copyOf(bad, found);
+    return bad.build().toArray();
   }
 }

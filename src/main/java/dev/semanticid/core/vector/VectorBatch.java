@@ -1,5 +1,7 @@
 package dev.semanticid.core.vector;
 
+import java.util.Arrays;
+import java.util.BitSet;
 import java.util.Objects;
 
 /**
@@ -47,30 +49,49 @@ public record VectorBatch(float[] data, int rows, int dimension) {
   /**
    * The first of {@code rows} rows, {@code dimension} components each from {@code begin} on, that
    * holds NaN or an infinity; −1 if none does.
-   *
-   * <p>A sum over {@code 0·x} is NaN exactly when some x is not finite, which leaves one branch per
-   * row. Many partial sums, so that no addition waits for the one before.
    */
   public static int firstNonFiniteRow(float[] data, int begin, int rows, int dimension) {
     double[] lanes = new double[LANES];
-    int whole = dimension - dimension % LANES;
     for (int row = 0; row < rows; row++) {
-      int from = begin + row * dimension;
-      for (int i = from; i < from + whole; i += LANES) {
-        probe(lanes, data, i);
-      }
-      double probe = 0;
-      for (double lane : lanes) {
-        probe += lane;
-      }
-      for (int i = from + whole; i < from + dimension; i++) {
-        probe += 0.0 * data[i];
-      }
-      if (Double.isNaN(probe)) {
+      if (!isFinite(data, begin + row * dimension, dimension, lanes)) {
         return row;
       }
     }
     return -1;
+  }
+
+  /** Those of the first {@code rows} rows that hold NaN or an infinity. */
+  public static BitSet nonFiniteRows(float[] data, int rows, int dimension) {
+    var found = new BitSet(rows);
+    double[] lanes = new double[LANES];
+    for (int row = 0; row < rows; row++) {
+      if (!isFinite(data, row * dimension, dimension, lanes)) {
+        found.set(row);
+        Arrays.fill(lanes, 0);
+      }
+    }
+    return found;
+  }
+
+  /**
+   * A sum over {@code 0·x} is NaN exactly when some x is not finite, which leaves one branch per
+   * row. Many partial sums, so that no addition waits for the one before.
+   *
+   * @param lanes the partial sums, all zero; they stay so if all components are finite
+   */
+  private static boolean isFinite(float[] data, int begin, int dimension, double[] lanes) {
+    int whole = dimension - dimension % LANES;
+    for (int i = begin; i < begin + whole; i += LANES) {
+      probe(lanes, data, i);
+    }
+    double probe = 0;
+    for (double lane : lanes) {
+      probe += lane;
+    }
+    for (int i = begin + whole; i < begin + dimension; i++) {
+      probe += 0.0 * data[i];
+    }
+    return !Double.isNaN(probe);
   }
 
   private static void probe(double[] lanes, float[] data, int begin) {
