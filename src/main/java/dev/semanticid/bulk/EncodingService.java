@@ -76,7 +76,7 @@ class EncodingService {
     Map<String, Object> parameters = request.parameters();
     try {
       EmbeddingModel.requireSame(codebook.embeddingModel(), request.embeddingModel());
-      if (source.isOnThisMachine()) {
+      if (Storage.isOnThisMachine(source.uri())) {
         parameters.put("rows", open(request, codebook).rows());
       } else {
         sources.requireReadable(source);
@@ -91,7 +91,9 @@ class EncodingService {
               idempotencyKey,
               JobRequest.hash(json.writeValueAsString(request)));
       // In this order: if what exists is of this very request, its job is found as well.
-      if (isLocal(target.uri()) && destination.exists() && runner.find(job).isEmpty()) {
+      if (Storage.isOnThisMachine(target.uri())
+          && destination.exists()
+          && runner.find(job).isEmpty()) {
         throw new ProblemException(
             ProblemCode.DESTINATION_EXISTS,
             "%s exists already; nothing is overwritten".formatted(destination.uri()));
@@ -109,10 +111,6 @@ class EncodingService {
       throw new ProblemException(
           ProblemCode.SOURCE_INVALID, "the source cannot be encoded: " + e.getMessage());
     }
-  }
-
-  private static boolean isLocal(String uri) {
-    return uri.startsWith("file:");
   }
 
   private static ProblemException missing(String name, String example) {

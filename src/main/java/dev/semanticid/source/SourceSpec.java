@@ -1,6 +1,5 @@
 package dev.semanticid.source;
 
-import com.fasterxml.jackson.annotation.JsonIgnore;
 import dev.semanticid.core.vector.ElementType;
 import dev.semanticid.system.ProblemCode;
 import dev.semanticid.system.ProblemException;
@@ -16,12 +15,6 @@ import org.jspecify.annotations.Nullable;
  */
 public record SourceSpec(
     String uri, @Nullable String tensor, @Nullable String column, @Nullable String idColumn) {
-
-  /** Whether it lies on this machine, where opening it takes no time. */
-  @JsonIgnore
-  public boolean isOnThisMachine() {
-    return !uri.startsWith("s3:");
-  }
 
   /**
    * What to do with a row that is no vector: of another length, or with NaN or a value outside

@@ -127,6 +127,11 @@ public class Storage implements AutoCloseable {
     };
   }
 
+  /** Whether an address is one of this machine, where looking takes no time. */
+  public static boolean isOnThisMachine(String uri) {
+    return scheme(uri).equals("file");
+  }
+
   @Override
   public void close() {
     s3.close();

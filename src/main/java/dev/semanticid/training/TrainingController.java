@@ -9,6 +9,7 @@ import dev.semanticid.source.OpenedSource;
 import dev.semanticid.source.SourceSpec;
 import dev.semanticid.source.SourceSpec.RawLayout;
 import dev.semanticid.source.Sources;
+import dev.semanticid.storage.Storage;
 import dev.semanticid.system.EmbeddingModel;
 import dev.semanticid.system.LimitedInputStream;
 import dev.semanticid.system.ProblemCode;
@@ -405,7 +406,7 @@ class TrainingController {
         new StoredTraining(
             parameters.stored(), source, null, null, null, embeddingModel(parameters, request));
     Map<String, Object> shown;
-    if (source.isOnThisMachine()) {
+    if (Storage.isOnThisMachine(source.uri())) {
       shown = opened(training);
     } else {
       // What lies elsewhere is opened by the job; here all is checked that can be without.
