@@ -34,7 +34,6 @@ import java.io.OutputStream;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.nio.channels.FileChannel;
-import java.nio.file.DirectoryStream;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
@@ -140,14 +139,7 @@ class EncodingWork implements JobWork {
 
   /** Deletes files of all other jobs than these. */
   void retain(Set<String> jobIds) throws IOException {
-    try (DirectoryStream<Path> files = Files.newDirectoryStream(folder)) {
-      for (Path file : files) {
-        String name = String.valueOf(file.getFileName());
-        if (!jobIds.contains(name.substring(0, Math.max(0, name.indexOf('.'))))) {
-          Files.delete(file);
-        }
-      }
-    }
+    DataDirectory.retain(folder, jobIds);
   }
 
   private static OutputFormat format(EncodingRequest request) {

@@ -16,7 +16,6 @@ import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.nio.channels.Channels;
 import java.nio.channels.FileChannel;
-import java.nio.file.DirectoryStream;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
@@ -95,14 +94,7 @@ public class Staging {
 
   /** Deletes what was copied for any other job than these. */
   public void retain(Set<String> jobIds) throws IOException {
-    try (DirectoryStream<Path> files = Files.newDirectoryStream(folder)) {
-      for (Path file : files) {
-        String name = String.valueOf(file.getFileName());
-        if (!jobIds.contains(name.substring(0, Math.max(0, name.indexOf('.'))))) {
-          Files.delete(file);
-        }
-      }
-    }
+    DataDirectory.retain(folder, jobIds);
   }
 
   private Path file(String jobId) {

@@ -5,9 +5,11 @@ import java.io.UncheckedIOException;
 import java.nio.channels.FileChannel;
 import java.nio.channels.FileLock;
 import java.nio.channels.OverlappingFileLockException;
+import java.nio.file.DirectoryStream;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
+import java.util.Set;
 import org.jspecify.annotations.Nullable;
 import org.springframework.stereotype.Component;
 
@@ -54,6 +56,20 @@ public class DataDirectory implements AutoCloseable {
       return Files.createDirectories(root.resolve(name));
     } catch (IOException e) {
       throw new UncheckedIOException(e);
+    }
+  }
+
+  /**
+   * Deletes the files of a folder but those whose name, or what it has before the first dot, is one
+   * of these.
+   */
+  public static void retain(Path folder, Set<String> names) throws IOException {
+    try (DirectoryStream<Path> files = Files.newDirectoryStream(folder)) {
+      for (Path file : files) {
+        if (!names.contains(String.valueOf(file.getFileName()).split("\\.", 2)[0])) {
+          Files.delete(file);
+        }
+      }
     }
   }
 

@@ -18,7 +18,6 @@ import java.io.OutputStream;
 import java.nio.ByteBuffer;
 import java.nio.channels.Channels;
 import java.nio.channels.FileChannel;
-import java.nio.file.DirectoryStream;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
@@ -67,13 +66,7 @@ class UploadSpool {
 
   /** Deletes all uploads but these. */
   void retain(Set<String> names) throws IOException {
-    try (DirectoryStream<Path> left = Files.newDirectoryStream(folder)) {
-      for (Path file : left) {
-        if (!names.contains(String.valueOf(file.getFileName()))) {
-          Files.delete(file);
-        }
-      }
-    }
+    DataDirectory.retain(folder, names);
   }
 
   /** What to demand of an upload as soon as its shape is known. */
