@@ -58,11 +58,6 @@ public final class OpenedSource {
     return parts.stream().mapToLong(Part::rows).reduce(0, Math::addExact);
   }
 
-  /** Number of files or objects. */
-  public int files() {
-    return parts.size();
-  }
-
   /** Changes when any of the files is replaced, or files come or go. */
   public String identity() {
     try {

@@ -27,7 +27,7 @@ import org.springframework.stereotype.Component;
  * own.
  */
 @Component
-public class DataRoot {
+class DataRoot {
 
   private final @Nullable Path configured;
 

@@ -31,11 +31,6 @@ public record RowLayout(
           "BF16", ElementType.BF16,
           "F64", ElementType.F8);
 
-  /** Whether a file begins like a {@code .npy} file. */
-  static boolean isNpy(byte[] start) {
-    return startsWith(start, NpyHeader.MAGIC);
-  }
-
   private static boolean startsWith(byte[] bytes, byte[] prefix) {
     return bytes.length >= prefix.length
         && Arrays.equals(bytes, 0, prefix.length, prefix, 0, prefix.length);
@@ -53,7 +48,7 @@ public record RowLayout(
     try {
       byte[] start = new byte[(int) Math.min(source.size(), 9)];
       source.read(0, start, 0, start.length);
-      if (isNpy(start)) {
+      if (startsWith(start, NpyHeader.MAGIC)) {
         return npy(NpyHeader.read(stream(source)), source.size());
       }
       if (start.length == 9 && start[8] == '{') {
