@@ -18,7 +18,10 @@ class GlobTest {
   private static final String PATTERNS = "aab-]*?[[!{,}\\.$^&z";
   private static final String NAMES = "aabbz-]*?[!{,}.$^&";
 
-  /** The platform's own matcher is the definition, on Unix. */
+  /**
+   * The platform's own matcher is the definition, on Unix: on Windows it takes names for paths with
+   * other separators, ignores case, and refuses many of these names.
+   */
   @Test
   @DisabledOnOs(OS.WINDOWS)
   void matches_randomPatterns_asThePlatformDoes() {
