@@ -5,6 +5,7 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import static org.assertj.core.api.Assertions.catchThrowableOfType;
 
 import dev.semanticid.core.compute.ComputeBackend;
+import dev.semanticid.core.compute.ForwardingBackend;
 import dev.semanticid.core.compute.JavaBackend;
 import dev.semanticid.core.compute.ResidentCodebook;
 import dev.semanticid.core.compute.WorkerPool;
@@ -681,9 +682,8 @@ class EncodeQueueTest {
   }
 
   /** A backend that keeps what it was asked for, lets blocks through one by one, and may fail. */
-  private static final class Watched implements ComputeBackend {
+  private static final class Watched extends ForwardingBackend {
 
-    private final JavaBackend java = new JavaBackend();
     private final Semaphore gate = new Semaphore(0);
     private final AtomicReference<Throwable> failure = new AtomicReference<>();
 
@@ -694,6 +694,10 @@ class EncodeQueueTest {
     private final AtomicInteger mostAtATime = new AtomicInteger();
     private final List<List<List<Float>>> blocks = new ArrayList<>();
     private final List<Thread> threads = new ArrayList<>();
+
+    Watched() {
+      super(new JavaBackend());
+    }
 
     /** Lets all blocks through from now on. */
     void open() {
@@ -749,50 +753,14 @@ class EncodeQueueTest {
     }
 
     @Override
-    public String name() {
-      return "watched";
-    }
-
-    @Override
-    public String device() {
-      return java.device();
-    }
-
-    @Override
     public ResidentCodebook makeResident(float[] matrix, int rows, int dimension) {
-      ResidentCodebook resident = java.makeResident(matrix, rows, dimension);
-      return new ResidentCodebook() {
-        @Override
-        public int rows() {
-          return resident.rows();
-        }
-
-        @Override
-        public int dimension() {
-          return resident.dimension();
-        }
-
-        @Override
-        public long bytes() {
-          return resident.bytes();
-        }
-
+      return new Resident(super.makeResident(matrix, rows, dimension)) {
         @Override
         public void multiply(float[] vectors, int offset, int n, float[] products) {
           began(vectors, offset, n, dimension);
-          resident.multiply(vectors, offset, n, products);
-        }
-
-        @Override
-        public void close() {
-          resident.close();
+          super.multiply(vectors, offset, n, products);
         }
       };
-    }
-
-    @Override
-    public void close() {
-      java.close();
     }
   }
 }

@@ -1,7 +1,5 @@
 package dev.semanticid.core.compute;
 
-import org.jspecify.annotations.Nullable;
-
 /**
  * 8-bit products by definition, of as few steps as wanted: with 3 instead of 255, errors and their
  * bounds are large, and most centroids survive.
@@ -19,35 +17,20 @@ public final class ExactInt8 implements Int8Backend {
 
   /** A backend that has these products beside its own. */
   public static ComputeBackend beside(ComputeBackend backend, Int8Backend int8) {
-    return new ComputeBackend() {
-      @Override
-      public String name() {
-        return backend.name();
-      }
-
+    return new ForwardingBackend(backend) {
       @Override
       public String device() {
-        return backend.device() + " and " + int8.device();
+        return super.device() + " and " + int8.device();
       }
 
       @Override
-      public double gamma(int dimension) {
-        return backend.gamma(dimension);
-      }
-
-      @Override
-      public ResidentCodebook makeResident(float[] matrix, int rows, int dimension) {
-        return backend.makeResident(matrix, rows, dimension);
-      }
-
-      @Override
-      public @Nullable Int8Backend int8() {
+      public Int8Backend int8() {
         return int8;
       }
 
       @Override
       public void close() {
-        backend.close();
+        super.close();
         int8.close();
       }
     };

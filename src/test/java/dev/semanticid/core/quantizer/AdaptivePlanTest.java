@@ -3,8 +3,8 @@ package dev.semanticid.core.quantizer;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatIllegalStateException;
 
-import dev.semanticid.core.compute.ComputeBackend;
 import dev.semanticid.core.compute.ExactInt8;
+import dev.semanticid.core.compute.ForwardingBackend;
 import dev.semanticid.core.compute.Int8Backend;
 import dev.semanticid.core.compute.JavaBackend;
 import dev.semanticid.core.compute.ResidentCodebook;
@@ -213,47 +213,21 @@ class AdaptivePlanTest {
   }
 
   /** Plain Java beside 8-bit products, both at the test's pace. */
-  private final class PacedBackend implements ComputeBackend {
+  private final class PacedBackend extends ForwardingBackend {
 
-    private final ComputeBackend java = new JavaBackend();
     private final Int8Backend products;
 
     PacedBackend(Int8Backend products) {
+      super(new JavaBackend());
       this.products = products;
     }
 
     @Override
-    public String name() {
-      return "paced";
-    }
-
-    @Override
-    public String device() {
-      return "paced";
-    }
-
-    @Override
     public ResidentCodebook makeResident(float[] matrix, int rows, int dimension) {
-      ResidentCodebook resident = java.makeResident(matrix, rows, dimension);
-      return new ResidentCodebook() {
-        @Override
-        public int rows() {
-          return resident.rows();
-        }
-
-        @Override
-        public int dimension() {
-          return resident.dimension();
-        }
-
-        @Override
-        public long bytes() {
-          return resident.bytes();
-        }
-
+      return new Resident(super.makeResident(matrix, rows, dimension)) {
         @Override
         public void multiply(float[] vectors, int offset, int n, float[] products) {
-          resident.multiply(vectors, offset, n, products);
+          super.multiply(vectors, offset, n, products);
           if (wrong) {
             for (int i = 0; i < products.length; i++) {
               products[i] = -products[i];
@@ -261,22 +235,12 @@ class AdaptivePlanTest {
           }
           float32.multiplied(n);
         }
-
-        @Override
-        public void close() {
-          resident.close();
-        }
       };
     }
 
     @Override
     public @Nullable Int8Backend int8() {
       return new PacedInt8(products);
-    }
-
-    @Override
-    public void close() {
-      java.close();
     }
   }
 

@@ -36,14 +36,14 @@ final class AdversarialRows {
         int depth = random.nextInt(codebook.levels());
         double scale = 1;
         for (int l = 0; l < depth; l++) {
-          addCentroid(x, l, scale);
+          addCentroid(codebook, l, random, scale, x);
           scale *= 0.5 + random.nextDouble();
         }
         addBetween(x, depth, scale);
       }
-      case 2 -> addCentroid(x, 0, 1);
+      case 2 -> addCentroid(codebook, 0, random, 1, x);
       case 3 -> {
-        addCentroid(x, 0, 1);
+        addCentroid(codebook, 0, random, 1, x);
         addNoise(x, Math.pow(10, -9 + 6 * random.nextDouble()));
       }
       case 4 -> {
@@ -54,7 +54,7 @@ final class AdversarialRows {
       }
       case 5 -> {
         for (int l = 0; l < codebook.levels(); l++) {
-          addCentroid(x, l, 1);
+          addCentroid(codebook, l, random, 1, x);
         }
       }
       case 6 -> {
@@ -84,10 +84,12 @@ final class AdversarialRows {
     return random.nextInt(codebook.width(level));
   }
 
-  private void addCentroid(double[] x, int level, double scale) {
-    int k = anyCentroid(level);
-    for (int i = 0; i < d; i++) {
-      x[i] += scale * codebook.centroids(level).data()[k * d + i];
+  /** Adds any centroid of a level. */
+  static void addCentroid(
+      Codebook codebook, int level, RandomGenerator random, double scale, double[] x) {
+    int k = random.nextInt(codebook.width(level));
+    for (int i = 0; i < x.length; i++) {
+      x[i] += scale * codebook.centroids(level).data()[k * x.length + i];
     }
   }
 

@@ -220,8 +220,8 @@ class HostileBackendTest {
       int depth = 1 + random.nextInt(codebook.levels());
       double[] x = new double[d];
       if (depth < codebook.levels() && random.nextBoolean()) {
-        addCentroid(codebook, depth, random, 0.5, x);
-        addCentroid(codebook, depth, random, 0.5, x);
+        AdversarialRows.addCentroid(codebook, depth, random, 0.5, x);
+        AdversarialRows.addCentroid(codebook, depth, random, 0.5, x);
       } else {
         float[] noise = direction(random, d, 1);
         for (int i = 0; i < d; i++) {
@@ -235,21 +235,13 @@ class HostileBackendTest {
         for (int i = 0; i < d; i++) {
           x[i] *= remainder;
         }
-        addCentroid(codebook, l, random, 1, x);
+        AdversarialRows.addCentroid(codebook, l, random, 1, x);
       }
       for (int i = 0; i < d; i++) {
         rows[row * d + i] = (float) (scale * x[i]);
       }
     }
     return rows;
-  }
-
-  private static void addCentroid(
-      Codebook codebook, int level, SplittableRandom random, double scale, double[] x) {
-    int k = random.nextInt(codebook.width(level));
-    for (int i = 0; i < x.length; i++) {
-      x[i] += scale * codebook.centroids(level).data()[k * x.length + i];
-    }
   }
 
   private static float[] direction(SplittableRandom random, int d, double length) {
@@ -298,11 +290,11 @@ class HostileBackendTest {
     for (int row = 0; row < n; row++) {
       double[] x = new double[d];
       int depth = random.nextInt(codebook.levels());
-      addCentroid(codebook, 0, random, 0.5, x);
-      addCentroid(codebook, 0, random, 0.5, x);
+      AdversarialRows.addCentroid(codebook, 0, random, 0.5, x);
+      AdversarialRows.addCentroid(codebook, 0, random, 0.5, x);
       if (depth > 0) {
-        addCentroid(codebook, depth, random, 0.25, x);
-        addCentroid(codebook, depth, random, 0.25, x);
+        AdversarialRows.addCentroid(codebook, depth, random, 0.25, x);
+        AdversarialRows.addCentroid(codebook, depth, random, 0.25, x);
       }
       if (row % 2 == 0) {
         x[random.nextInt(d)] += (random.nextInt(3) - 1) / 1024.0;

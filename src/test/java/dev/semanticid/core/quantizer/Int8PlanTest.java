@@ -291,14 +291,14 @@ class Int8PlanTest {
       double[] x = new double[d];
       int depth = random.nextInt(codebook.levels());
       double share = 0.5 + (random.nextInt(3) - 1) * Math.pow(10, -12 + 11 * random.nextDouble());
-      addCentroid(codebook, depth, random, share, x);
-      addCentroid(codebook, depth, random, 1 - share, x);
+      AdversarialRows.addCentroid(codebook, depth, random, share, x);
+      AdversarialRows.addCentroid(codebook, depth, random, 1 - share, x);
       for (int l = depth - 1; l >= 0; l--) {
         double remainder = codebook.normalizeResiduals() ? 0.05 + random.nextDouble() : 1;
         for (int i = 0; i < d; i++) {
           x[i] *= remainder;
         }
-        addCentroid(codebook, l, random, 1, x);
+        AdversarialRows.addCentroid(codebook, l, random, 1, x);
       }
       switch (row % 6) {
         case 1 -> x[random.nextInt(d)] += 30 * random.nextGaussian();
@@ -324,14 +324,6 @@ class Int8PlanTest {
       }
     }
     return rows;
-  }
-
-  private static void addCentroid(
-      Codebook codebook, int level, SplittableRandom random, double scale, double[] x) {
-    int k = random.nextInt(codebook.width(level));
-    for (int i = 0; i < x.length; i++) {
-      x[i] += scale * codebook.centroids(level).data()[k * x.length + i];
-    }
   }
 
   private static float[] signs(SplittableRandom random, int d) {

@@ -10,6 +10,7 @@ import dev.semanticid.core.clustering.IterationStats;
 import dev.semanticid.core.clustering.IterationStats.Phase;
 import dev.semanticid.core.compute.ComputeBackend;
 import dev.semanticid.core.compute.ExactInt8;
+import dev.semanticid.core.compute.ForwardingBackend;
 import dev.semanticid.core.compute.JavaBackend;
 import dev.semanticid.core.compute.ResidentCodebook;
 import dev.semanticid.core.compute.WorkerPool;
@@ -697,59 +698,26 @@ class ResidualQuantizerTrainerTest {
   }
 
   /** The Java backend, counting what is on its device. */
-  private static final class CountingBackend implements ComputeBackend {
+  private static final class CountingBackend extends ForwardingBackend {
 
-    private final ComputeBackend backend = new JavaBackend();
     private final AtomicInteger made = new AtomicInteger();
     private final AtomicInteger open = new AtomicInteger();
 
-    @Override
-    public String name() {
-      return backend.name();
-    }
-
-    @Override
-    public String device() {
-      return backend.device();
+    CountingBackend() {
+      super(new JavaBackend());
     }
 
     @Override
     public ResidentCodebook makeResident(float[] matrix, int rows, int dimension) {
-      ResidentCodebook resident = backend.makeResident(matrix, rows, dimension);
       made.incrementAndGet();
       open.incrementAndGet();
-      return new ResidentCodebook() {
-        @Override
-        public int rows() {
-          return rows;
-        }
-
-        @Override
-        public int dimension() {
-          return dimension;
-        }
-
-        @Override
-        public long bytes() {
-          return resident.bytes();
-        }
-
-        @Override
-        public void multiply(float[] vectors, int offset, int n, float[] products) {
-          resident.multiply(vectors, offset, n, products);
-        }
-
+      return new Resident(super.makeResident(matrix, rows, dimension)) {
         @Override
         public void close() {
           open.decrementAndGet();
-          resident.close();
+          super.close();
         }
       };
-    }
-
-    @Override
-    public void close() {
-      backend.close();
     }
   }
 }
