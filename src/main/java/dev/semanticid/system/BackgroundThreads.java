@@ -1,8 +1,9 @@
 package dev.semanticid.system;
 
+import java.lang.foreign.Arena;
 import java.lang.foreign.FunctionDescriptor;
 import java.lang.foreign.Linker;
-import java.lang.foreign.SymbolLookup;
+import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.lang.invoke.MethodHandle;
 import java.util.concurrent.ThreadFactory;
@@ -13,19 +14,20 @@ import org.slf4j.LoggerFactory;
 
 /**
  * Daemon threads that yield to all others: jobs take what encoding leaves. Java's own thread
- * priorities do nothing on Linux, where a thread may lower its own nice value by {@code
- * setpriority}; elsewhere the threads are ordinary ones.
+ * priorities do nothing on Linux, where a thread may put itself under the policy {@code SCHED_IDLE}:
+ * any thread of the normal policy that wakes up takes its core at once, which the lowest nice value
+ * does not promise. Elsewhere the threads are ordinary ones.
  */
 public final class BackgroundThreads implements ThreadFactory {
 
   private static final Logger LOG = LoggerFactory.getLogger(BackgroundThreads.class);
 
-  /** PRIO_PROCESS: on Linux, with id 0, the calling thread. */
-  private static final int WHICH = 0;
+  private static final int SCHED_IDLE = 5;
 
-  private static final int LOWEST = 19;
+  /** As the pid of sched_setscheduler: the calling thread. */
+  private static final int THIS_THREAD = 0;
 
-  private static final @Nullable MethodHandle SET_PRIORITY = setPriority();
+  private static final @Nullable MethodHandle SET_SCHEDULER = setScheduler();
 
   private final String name;
   private final AtomicInteger made = new AtomicInteger();
@@ -38,21 +40,23 @@ public final class BackgroundThreads implements ThreadFactory {
   }
 
   @SuppressWarnings("restricted")
-  private static @Nullable MethodHandle setPriority() {
+  private static @Nullable MethodHandle setScheduler() {
     if (!System.getProperty("os.name").equals("Linux")) {
       return null;
     }
     Linker linker = Linker.nativeLinker();
-    SymbolLookup libc = linker.defaultLookup();
-    return libc.find("setpriority")
-        .map(address ->
-            linker.downcallHandle(
-                address,
-                FunctionDescriptor.of(
-                    ValueLayout.JAVA_INT,
-                    ValueLayout.JAVA_INT,
-                    ValueLayout.JAVA_INT,
-                    ValueLayout.JAVA_INT)))
+    return linker
+        .defaultLookup()
+        .find("sched_setscheduler")
+        .map(
+            address ->
+                linker.downcallHandle(
+                    address,
+                    FunctionDescriptor.of(
+                        ValueLayout.JAVA_INT,
+                        ValueLayout.JAVA_INT,
+                        ValueLayout.JAVA_INT,
+                        ValueLayout.ADDRESS)))
         .orElse(null);
   }
 
@@ -61,21 +65,23 @@ public final class BackgroundThreads implements ThreadFactory {
     return Thread.ofPlatform()
         .daemon()
         .name(name + "-" + made.incrementAndGet())
-        .unstarted(() -> {
-          yieldToOthers();
-          task.run();
-        });
+        .unstarted(
+            () -> {
+              yieldToOthers();
+              task.run();
+            });
   }
 
   private static void yieldToOthers() {
-    MethodHandle setPriority = SET_PRIORITY;
-    if (setPriority == null) {
+    MethodHandle setScheduler = SET_SCHEDULER;
+    if (setScheduler == null) {
       return;
     }
-    try {
-      int result = (int) setPriority.invokeExact(WHICH, 0, LOWEST);
+    try (Arena arena = Arena.ofConfined()) {
+      MemorySegment parameters = arena.allocateFrom(ValueLayout.JAVA_INT, 0);
+      int result = (int) setScheduler.invokeExact(THIS_THREAD, SCHED_IDLE, parameters);
       if (result != 0) {
-        LOG.warn("background threads keep the priority of all others: setpriority failed");
+        LOG.warn("background threads keep the priority of all others: sched_setscheduler failed");
       }
     } catch (Throwable e) {
       throw new AssertionError(e);

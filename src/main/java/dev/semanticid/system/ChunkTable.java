@@ -18,6 +18,9 @@ public final class ChunkTable {
 
   private static final int CHUNK_BYTES = 16 << 20;
 
+  /** What a chunk begins with; a checkpoint now and then shall not take as much as a codebook. */
+  private static final int FIRST_BYTES = 64 << 10;
+
   private final JdbcClient jdbc;
   private final String insert;
   private final String select;
@@ -57,11 +60,11 @@ public final class ChunkTable {
     return Stream.concat(Arrays.stream(key), Arrays.stream(more)).toList();
   }
 
-  /** Collects bytes into chunks and inserts each as it fills. */
+  /** Collects bytes into chunks, which grow as needed, and inserts each as it fills. */
   private final class ChunkOutputStream extends OutputStream {
 
     private final Object[] key;
-    private final byte[] chunk = new byte[CHUNK_BYTES];
+    private byte[] chunk = new byte[FIRST_BYTES];
     private int filled;
     private int position;
 
@@ -79,7 +82,10 @@ public final class ChunkTable {
       Objects.checkFromIndexSize(offset, length, bytes.length);
       int done = 0;
       while (done < length) {
-        int count = Math.min(length - done, CHUNK_BYTES - filled);
+        if (filled == chunk.length) {
+          chunk = Arrays.copyOf(chunk, Math.min(CHUNK_BYTES, 2 * filled));
+        }
+        int count = Math.min(length - done, chunk.length - filled);
         System.arraycopy(bytes, offset + done, chunk, filled, count);
         filled += count;
         done += count;

@@ -34,6 +34,10 @@ public final class MiniBatchKMeans implements AutoCloseable {
   private final double[] sums;
   private final int bufferRows;
   private float @Nullable [] buffer;
+
+  /** The centroids before the current ones, whose memory the next ones take. */
+  private float @Nullable [] spare;
+
   private int buffered;
   private @Nullable CertifiedSearch search;
   private @Nullable ResidentCodebook resident;
@@ -247,7 +251,8 @@ public final class MiniBatchKMeans implements AutoCloseable {
   /** Moves the centroids by the batch last accumulated. */
   public Update update(double learningRate) {
     float[] old = search().centroids().data();
-    float[] moved = old.clone();
+    float[] moved = spare == null ? new float[old.length] : spare;
+    System.arraycopy(old, 0, moved, 0, old.length);
     double loss = 0;
     double inertia = batchSquaredNorms;
     for (int k = 0; k < width; k++) {
@@ -272,6 +277,7 @@ public final class MiniBatchKMeans implements AutoCloseable {
       inertia += n * norm - 2 * product;
     }
     replace(moved);
+    spare = old;
     return new Update(batchRows, loss, Math.max(0, inertia));
   }
 
