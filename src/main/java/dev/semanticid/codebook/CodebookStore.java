@@ -35,8 +35,8 @@ import tools.jackson.databind.json.JsonMapper;
 class CodebookStore {
 
   private static final String COLUMNS =
-      "name, version, fingerprint, dimension, widths, normalize, embedding_model, provenance,"
-          + " report, size_bytes, created_at";
+      "name, version, fingerprint, dimension, widths, normalize, beam_size, weighted,"
+          + " embedding_model, provenance, report, size_bytes, created_at";
 
   private final JdbcClient jdbc;
   private final TransactionTemplate transactions;
@@ -74,7 +74,7 @@ class CodebookStore {
                   .query(Integer.class)
                   .single();
           jdbc.sql(
-                  "INSERT INTO codebook_version (%s) VALUES (?,?,?,?,?,?,?,?,?,?,?)"
+                  "INSERT INTO codebook_version (%s) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?)"
                       .formatted(COLUMNS))
               .param(name)
               .param(version)
@@ -82,6 +82,8 @@ class CodebookStore {
               .param(codebook.dimension())
               .param(json.writeValueAsString(codebook.widths()))
               .param(codebook.normalizeResiduals() ? 1 : 0)
+              .param(codebook.settings().beamSize())
+              .param(codebook.weighted() ? 1 : 0)
               .param(codebook.provenance().values().get(EmbeddingModel.PARAMETER))
               .param(json.writeValueAsString(codebook.provenance().values()))
               .param(report == null ? null : json.writeValueAsString(report))
@@ -255,6 +257,8 @@ class CodebookStore {
         row.getInt("dimension"),
         json.readValue(row.getString("widths"), new TypeReference<List<Integer>>() {}),
         row.getInt("normalize") != 0,
+        row.getInt("beam_size"),
+        row.getInt("weighted") != 0,
         row.getString("embedding_model"),
         json.readValue(row.getString("provenance"), new TypeReference<Map<String, String>>() {}),
         report == null ? null : json.readValue(report, QuantizationReport.class),

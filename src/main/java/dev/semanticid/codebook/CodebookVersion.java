@@ -16,6 +16,8 @@ import org.jspecify.annotations.Nullable;
  * @param embeddingDim components of the vectors it quantizes
  * @param codebookWidths centroids of each level
  * @param normalizeResiduals whether each level works on unit vectors
+ * @param beamSize partial codes that encoding keeps, 1: greedy
+ * @param weighted whether centroids have weights
  * @param embeddingModel the model whose vectors it was made for, if stated
  * @param provenance where it comes from
  * @param report what it did to its training data, if it was trained here
@@ -31,6 +33,8 @@ record CodebookVersion(
     @Schema(example = "384") int embeddingDim,
     @Schema(example = "[256, 256, 256]") List<Integer> codebookWidths,
     boolean normalizeResiduals,
+    @Schema(example = "1") int beamSize,
+    boolean weighted,
     @Nullable String embeddingModel,
     Map<String, String> provenance,
     @Nullable QuantizationReport report,

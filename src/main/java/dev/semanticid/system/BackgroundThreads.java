@@ -14,9 +14,9 @@ import org.slf4j.LoggerFactory;
 
 /**
  * Daemon threads that yield to all others: jobs take what encoding leaves. Java's own thread
- * priorities do nothing on Linux, where a thread may put itself under the policy {@code SCHED_IDLE}:
- * any thread of the normal policy that wakes up takes its core at once, which the lowest nice value
- * does not promise. Elsewhere the threads are ordinary ones.
+ * priorities do nothing on Linux, where a thread may put itself under the policy {@code
+ * SCHED_IDLE}: any thread of the normal policy that wakes up takes its core at once, which the
+ * lowest nice value does not promise. Elsewhere the threads are ordinary ones.
  */
 public final class BackgroundThreads implements ThreadFactory {
 
@@ -48,15 +48,14 @@ public final class BackgroundThreads implements ThreadFactory {
     return linker
         .defaultLookup()
         .find("sched_setscheduler")
-        .map(
-            address ->
-                linker.downcallHandle(
-                    address,
-                    FunctionDescriptor.of(
-                        ValueLayout.JAVA_INT,
-                        ValueLayout.JAVA_INT,
-                        ValueLayout.JAVA_INT,
-                        ValueLayout.ADDRESS)))
+        .map(address ->
+            linker.downcallHandle(
+                address,
+                FunctionDescriptor.of(
+                    ValueLayout.JAVA_INT,
+                    ValueLayout.JAVA_INT,
+                    ValueLayout.JAVA_INT,
+                    ValueLayout.ADDRESS)))
         .orElse(null);
   }
 
@@ -65,11 +64,10 @@ public final class BackgroundThreads implements ThreadFactory {
     return Thread.ofPlatform()
         .daemon()
         .name(name + "-" + made.incrementAndGet())
-        .unstarted(
-            () -> {
-              yieldToOthers();
-              task.run();
-            });
+        .unstarted(() -> {
+          yieldToOthers();
+          task.run();
+        });
   }
 
   private static void yieldToOthers() {

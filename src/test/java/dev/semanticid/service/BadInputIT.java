@@ -970,12 +970,12 @@ class BadInputIT {
         file(
             "newer format",
             tensors(
-                "{\"__metadata__\":{\"normalize_residuals\":\"true\",\"format_version\":\"2\"},%s}"
+                "{\"__metadata__\":{\"normalize_residuals\":\"true\",\"format_version\":\"3\"},%s}"
                     .formatted(level0),
                 48),
             "format_version",
-            2,
-            1),
+            3,
+            2),
         file("no tensors", tensors("{%s}".formatted(META), 0), "level_0"),
         file(
             "F16",

@@ -3,8 +3,11 @@ package dev.semanticid.core.clustering;
 import java.util.Objects;
 
 /**
- * The centroids of one level with what the certified search needs of them. Immutable: the array is
- * copied by nobody and must not be written afterwards.
+ * The centroids of one level, with a weight each, and what the certified search needs of them: the
+ * score of centroid k for a vector u is {@code ½‖u − C[k]‖² + w[k]}, the lowest wins. Weights other
+ * than 0 make the level's cells a power diagram (Aurenhammer 1987, "Power diagrams: properties,
+ * algorithms and applications"). Immutable: the arrays are copied by nobody and must not be written
+ * afterwards.
  */
 public final class Centroids {
 
@@ -17,33 +20,46 @@ public final class Centroids {
   private final float[] data;
   private final int width;
   private final int dimension;
+  private final float[] weights;
   private final double[] squaredNorms;
   private final double[] norms;
-  private final float[] halfSquaredNorms;
+  private final float[] offsets;
   private final double maxNorm;
+  private final double maxWeight;
+
+  /** Centroids of weight 0. */
+  public Centroids(float[] data, int width, int dimension) {
+    this(data, width, dimension, new float[width]);
+  }
 
   /**
    * @param data width × dimension, row-major, finite
    * @param width number of centroids K
    * @param dimension components d
+   * @param weights w, width of them, finite
    */
-  public Centroids(float[] data, int width, int dimension) {
+  public Centroids(float[] data, int width, int dimension, float[] weights) {
     Objects.checkFromIndexSize(0, Math.multiplyExact(width, dimension), data.length);
+    Objects.checkFromIndexSize(0, width, weights.length);
     this.data = data;
+    this.weights = weights;
     this.width = width;
     this.dimension = dimension;
     this.squaredNorms = new double[width];
     this.norms = new double[width];
-    this.halfSquaredNorms = new float[width];
+    this.offsets = new float[width];
     var dot = new DotProduct();
     double max = 0;
+    double heaviest = 0;
     for (int k = 0; k < width; k++) {
       squaredNorms[k] = dot.squaredNorm(data, k * dimension, dimension);
       norms[k] = Math.sqrt(squaredNorms[k]);
-      halfSquaredNorms[k] = (float) (0.5 * squaredNorms[k]);
+      offsets[k] = (float) offset(k);
       max = Math.max(max, norms[k]);
+      heaviest = Math.max(heaviest, Math.abs(weights[k]));
     }
     this.maxNorm = max;
+    this.maxWeight = heaviest;
   }
 
   /** width × dimension, row-major; not a copy. */
@@ -71,9 +87,24 @@ public final class Centroids {
     return norms;
   }
 
-  /** ½‖C[k]‖² of every centroid, rounded to float32; not a copy. */
-  public float[] halfSquaredNorms() {
-    return halfSquaredNorms;
+  /** w of every centroid; not a copy. */
+  public float[] weights() {
+    return weights;
+  }
+
+  /** ½‖C[k]‖² + w[k], the score of a vector of zeros. */
+  public double offset(int k) {
+    return 0.5 * squaredNorms[k] + weights[k];
+  }
+
+  /** {@link #offset} of every centroid, rounded to float32; not a copy. */
+  public float[] offsets() {
+    return offsets;
+  }
+
+  /** The largest |w[k]|. */
+  public double maxWeight() {
+    return maxWeight;
   }
 
   /** The largest ‖C[k]‖. */
@@ -81,12 +112,12 @@ public final class Centroids {
     return maxNorm;
   }
 
-  /** The centroid nearest to u by the contract's float64 loop over all of them. */
+  /** The centroid of the lowest score for u, by the contract's float64 loop over all of them. */
   public int nearest(double[] u, int uBegin) {
     int[] all = new int[width];
     for (int k = 0; k < width; k++) {
       all[k] = k;
     }
-    return ExactDistance.nearestOf(u, uBegin, data, dimension, all, width);
+    return ExactDistance.nearestOf(u, uBegin, this, all, width);
   }
 }

@@ -8,28 +8,29 @@ import org.jspecify.annotations.Nullable;
  * has been faster.
  *
  * <p>For one vector u, its float32 rounding v and exact products {@code v·C[k]}, the score {@code
- * s[k] = ½‖C[k]‖² − v·C[k]} differs from what the float64 loop would give for {@code ½‖u − C[k]‖² −
- * ½‖u‖²} by at most
+ * s[k] = ½‖C[k]‖² + w[k] − v·C[k]} differs from what the float64 loop would give for {@code ½‖u −
+ * C[k]‖² + w[k] − ½‖u‖²} by at most (M = max ‖C[k]‖, W = max |w[k]|)
  *
  * <pre>
- *   E = 2⁻²⁴·‖u‖·M                 u rounded to float32 (M = max ‖C[k]‖)
+ *   E = 2⁻²⁴·‖u‖·M                 u rounded to float32
  *     + underflow                  d·2⁻¹²⁵·(1 + ‖u‖ + M): results below the normal range, flushed or not
  *     + ½τ·(‖u‖ + M)²              the loop's own rounding, τ = (d + 4)·2⁻⁵³
  *     + ½τ·M²                      the stored ½‖C[k]‖²
+ *     + τ·W                        w added to both
  * and, computed in float32, more:
  *     + γ·‖v‖·M                    the GEMM (γ of the backend)
- *     + 4·2⁻²⁴·(‖u‖·M + M²)        the evaluation of s
+ *     + 4·2⁻²⁴·(‖u‖·M + M² + W)    the evaluation of s
  * or, from 8-bit products, for each k more, with v = v̂ + r and C[k] = m + ĉ_k + f_k:
  *     + ‖r‖·‖ĉ_k‖ + ‖v‖·‖f_k‖      what they leave out; m is the same for all k
- *     + 9·2⁻²⁴·(‖u‖·M + M² + (‖u‖ + 2‖r‖)·max‖ĉ‖ + ‖u‖·max‖f‖)  the evaluation in float32
+ *     + 9·2⁻²⁴·(‖u‖·M + M² + W + (‖u‖ + 2‖r‖)·max‖ĉ‖ + ‖u‖·max‖f‖)  the evaluation in float32
  * or, summed in float64, more:
- *     + τ·(‖u‖·M + M²)             the sum in any order, the evaluation
+ *     + τ·(‖u‖·M + M² + W)         the sum in any order, the evaluation
  * </pre>
  *
  * From float32 products, a best score ahead of the second by more than 2E is the loop's choice;
  * else every centroid within 2E is rescored by the loop itself ({@link ExactDistance}), which
  * settles ties as the contract does. From 8-bit products, those whose lower bound is above no upper
- * bound are scored in float64 before that. Where float32 could overflow (‖u‖·M or ‖u‖ beyond
+ * bound are scored in float64 before that. Where float32 could overflow (‖u‖·M, ‖u‖ or W beyond
  * {@value #LARGEST}) the loop decides among all centroids.
  */
 public final class CertifiedSearch {
@@ -102,28 +103,10 @@ public final class CertifiedSearch {
   public int assign(
       double[] u, double[] norms, int n, int[] codes, int codesBegin, int stride, Scratch scratch) {
     int d = centroids.dimension();
-    float[] rounded = scratch.vectors(n * d);
-    for (int i = 0; i < n * d; i++) {
-      rounded[i] = (float) u[i];
-    }
-    int way = screen == null ? FLOAT32 : faster.choose(n);
-    long began = System.nanoTime();
-    if (screen == null || way == FLOAT32) {
-      resident.multiply(rounded, 0, n, scratch.products(n * centroids.width()));
-    } else {
-      Int8Rows coded = scratch.coded(d, screen.zero);
-      coded.code(rounded, 0, n);
-      screen.resident.multiply(coded.components(), n, scratch.int8Products(n * centroids.width()));
-    }
+    multiply(u, n, scratch);
     int rescored = 0;
     for (int row = 0; row < n; row++) {
-      int count = 0;
-      if (norms[row] * Math.max(1, centroids.maxNorm()) <= LARGEST) {
-        count =
-            screen == null || way == FLOAT32
-                ? candidates(norms[row], row, scratch)
-                : candidates(screen, norms[row], row, scratch);
-      }
+      int count = carries(norms[row]) ? candidates(norms[row], row, scratch) : 0;
       int[] candidates = scratch.scores.candidates();
       int code;
       if (count == 1) {
@@ -133,74 +116,152 @@ public final class CertifiedSearch {
         code =
             count == 0
                 ? centroids.nearest(u, row * d)
-                : ExactDistance.nearestOf(u, row * d, centroids.data(), d, candidates, count);
+                : ExactDistance.nearestOf(u, row * d, centroids, candidates, count);
       }
       codes[codesBegin + row * stride] = code;
     }
-    faster.took(way, n, System.nanoTime() - began);
+    took(n, scratch);
     return rescored;
   }
 
-  /** Those that float32 products leave. */
-  private int candidates(double norm, int row, Scratch scratch) {
-    int width = centroids.width();
-    double max = centroids.maxNorm();
-    float[] half = centroids.halfSquaredNorms();
-    Scores search = scratch.scores;
-    float[] scores = search.values(width);
-    float[] product = search.products(scratch.products, row * width, width);
-    for (int k = 0; k < width; k++) {
-      scores[k] = half[k] - product[k];
+  /**
+   * Computes the products of {@code n} vectors, for {@link #bounds}; afterwards comes {@link
+   * #took}.
+   *
+   * @param u n × d, float64, row-major
+   */
+  public void multiply(double[] u, int n, Scratch scratch) {
+    int d = centroids.dimension();
+    scratch.began = System.nanoTime();
+    float[] rounded = scratch.vectors(n * d);
+    for (int i = 0; i < n * d; i++) {
+      rounded[i] = (float) u[i];
     }
-    double error =
-        error(norm) + gamma * norm * max + 4 * Centroids.ROUNDOFF_FLOAT * (norm * max + max * max);
-    return search.within(2 * SLACK * error, width);
+    Int8Screen coded = faster.choose(n) == INT8 ? screen : null;
+    scratch.screen = coded;
+    if (coded == null) {
+      resident.multiply(rounded, 0, n, scratch.products(n * centroids.width()));
+    } else {
+      Int8Rows rows = scratch.coded(d, coded.zero);
+      rows.code(rounded, 0, n);
+      coded.resident.multiply(rows.components(), n, scratch.int8Products(n * centroids.width()));
+    }
   }
 
-  /** Those that 8-bit products leave, or of several, that float64 ones leave of them. */
-  private int candidates(Int8Screen screen, double norm, int row, Scratch scratch) {
+  /** All of the {@code n} vectors last multiplied are decided. */
+  public void took(int n, Scratch scratch) {
+    faster.took(scratch.screen == null ? FLOAT32 : INT8, n, System.nanoTime() - scratch.began);
+  }
+
+  /**
+   * Bounds the scores of a vector last multiplied.
+   *
+   * @param norm ‖u‖
+   * @param row which vector
+   * @param into receives the bounds, which use {@code scratch}
+   * @return false if the scores cannot tell
+   */
+  public boolean bounds(double norm, int row, Scratch scratch, ScoreBounds into) {
+    if (!carries(norm)) {
+      return false;
+    }
+    Int8Screen coded = scratch.screen;
+    if (coded == null) {
+      into.set(scratch.scores, score(norm, row, scratch));
+      return true;
+    }
+    double common = score(coded, norm, row, scratch);
+    float[] mean = coded.centroids.mean();
+    double offset = 0;
+    if (mean != null) {
+      int d = centroids.dimension();
+      offset = scratch.dotProduct.of(scratch.vectors, row * d, mean, 0, d);
+      common += SLACK * tau * norm * centroids.maxNorm();
+    }
+    into.set(
+        scratch.scores,
+        common,
+        offset,
+        scratch.ofCoded,
+        coded.centroids.codedNorms(),
+        scratch.ofErrors,
+        coded.centroids.errorNorms());
+    return true;
+  }
+
+  private boolean carries(double norm) {
+    return norm * Math.max(1, centroids.maxNorm()) <= LARGEST && centroids.maxWeight() <= LARGEST;
+  }
+
+  private int candidates(double norm, int row, Scratch scratch) {
     int width = centroids.width();
-    double max = centroids.maxNorm();
+    Int8Screen coded = scratch.screen;
+    if (coded == null) {
+      return scratch.scores.within(2 * score(norm, row, scratch), width);
+    }
+    double common = score(coded, norm, row, scratch);
+    int count =
+        scratch.scores.mayBeSmallest(
+            width,
+            scratch.ofCoded,
+            coded.centroids.codedNorms(),
+            scratch.ofErrors,
+            coded.centroids.errorNorms(),
+            2 * common);
+    return count < 2 ? count : nearestSums(norm, row, count, scratch);
+  }
+
+  /** Scores from float32 products; gives their error. */
+  private double score(double norm, int row, Scratch scratch) {
+    int width = centroids.width();
+    float[] offsets = centroids.offsets();
+    float[] scores = scratch.scores.values(width);
+    float[] product = scratch.scores.products(scratch.products, row * width, width);
+    for (int k = 0; k < width; k++) {
+      scores[k] = offsets[k] - product[k];
+    }
+    return SLACK
+        * (error(norm)
+            + gamma * norm * centroids.maxNorm()
+            + 4 * Centroids.ROUNDOFF_FLOAT * magnitude(norm));
+  }
+
+  /** Lower bounds from 8-bit products; gives the error that all have in common. */
+  private double score(Int8Screen screen, double norm, int row, Scratch scratch) {
+    int width = centroids.width();
     Int8Centroids coded = screen.centroids;
-    double xError = scratch.coded(centroids.dimension(), screen.zero).errorNorm(row);
+    Int8Rows rows = scratch.coded(centroids.dimension(), screen.zero);
+    double xError = rows.errorNorm(row);
     double magnitude =
-        norm * max
-            + max * max
-            + (norm + 2 * xError) * coded.maxCodedNorm()
-            + norm * coded.maxErrorNorm();
-    double common = SLACK * (error(norm) + 9 * Centroids.ROUNDOFF_FLOAT * magnitude);
-    float ofCoded = (float) (SLACK * xError);
-    float ofErrors = (float) (SLACK * norm);
+        magnitude(norm) + (norm + 2 * xError) * coded.maxCodedNorm() + norm * coded.maxErrorNorm();
+    scratch.ofCoded = (float) (SLACK * xError);
+    scratch.ofErrors = (float) (SLACK * norm);
     int[] products = scratch.levelProducts(width);
     System.arraycopy(scratch.int8Products, row * width, products, 0, width);
     coded.lowerBounds(
-        centroids.halfSquaredNorms(),
-        scratch.coded(centroids.dimension(), screen.zero).step(row),
+        centroids.offsets(),
+        rows.step(row),
         products,
         screen.shifts,
-        ofCoded,
-        ofErrors,
+        scratch.ofCoded,
+        scratch.ofErrors,
         scratch.scores.values(width));
-    int count =
-        scratch.scores.mayBeSmallest(
-            width, ofCoded, coded.codedNorms(), ofErrors, coded.errorNorms(), 2 * common);
-    return count < 2 ? count : nearestSums(norm, row, count, scratch);
+    return SLACK * (error(norm) + 9 * Centroids.ROUNDOFF_FLOAT * magnitude);
   }
 
   /** Keeps of {@code count} candidates those that may be the nearest by float64 sums. */
   private int nearestSums(double norm, int row, int count, Scratch scratch) {
     int d = centroids.dimension();
-    double max = centroids.maxNorm();
     int[] candidates = scratch.scores.candidates();
     double[] sums = scratch.sums(count);
     double best = Double.POSITIVE_INFINITY;
     for (int i = 0; i < count; i++) {
       int k = candidates[i];
       double dot = scratch.dotProduct.of(scratch.vectors, row * d, centroids.data(), k * d, d);
-      sums[i] = 0.5 * centroids.squaredNorms()[k] - dot;
+      sums[i] = centroids.offset(k) - dot;
       best = Math.min(best, sums[i]);
     }
-    double tolerance = 2 * SLACK * (error(norm) + tau * (norm * max + max * max));
+    double tolerance = 2 * SLACK * (error(norm) + tau * magnitude(norm));
     int left = 0;
     for (int i = 0; i < count; i++) {
       if (sums[i] <= best + tolerance) {
@@ -216,7 +277,14 @@ public final class CertifiedSearch {
     double sum = norm + max;
     return Centroids.ROUNDOFF_FLOAT * norm * max
         + underflow * (1 + sum)
-        + 0.5 * tau * (sum * sum + max * max);
+        + 0.5 * tau * (sum * sum + max * max)
+        + tau * centroids.maxWeight();
+  }
+
+  /** Bounds the terms of a score. */
+  private double magnitude(double norm) {
+    double max = centroids.maxNorm();
+    return norm * max + max * max + centroids.maxWeight();
   }
 
   /** Working memory of one thread; grows as needed and is kept between calls. */
@@ -228,6 +296,13 @@ public final class CertifiedSearch {
     private int[] levelProducts = {};
     private double[] sums = {};
     private @Nullable Int8Rows coded;
+
+    /** What the last products are of; null: float32. */
+    private @Nullable Int8Screen screen;
+
+    private long began;
+    private float ofCoded;
+    private float ofErrors;
     private final Scores scores = new Scores();
     private final DotProduct dotProduct = new DotProduct();
 

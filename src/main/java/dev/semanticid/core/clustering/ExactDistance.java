@@ -59,23 +59,73 @@ public final class ExactDistance {
 
   /** ½‖u − c‖², u float64 and c float32, {@code d} components each from their place on. */
   public static double halfSquared(double[] u, int uBegin, float[] c, int cBegin, int d) {
+    return 0.5 * squared(u, uBegin, c, cBegin, d);
+  }
+
+  /**
+   * ‖u − C[k]‖² of every centroid; four run side by side.
+   *
+   * @param u one vector, d components from {@code uBegin} on
+   * @param level the centroids
+   * @param squared receives K distances
+   */
+  public static void squared(double[] u, int uBegin, Centroids level, double[] squared) {
+    int d = level.dimension();
+    int width = level.width();
+    float[] centroids = level.data();
+    int k = 0;
+    for (; k + 4 <= width; k += 4) {
+      int a = k * d;
+      int b = a + d;
+      int c = b + d;
+      int e = c + d;
+      double sa = 0;
+      double sb = 0;
+      double sc = 0;
+      double se = 0;
+      for (int i = 0; i < d; i++) {
+        double ui = u[uBegin + i];
+        double da = ui - centroids[a + i];
+        double db = ui - centroids[b + i];
+        double dc = ui - centroids[c + i];
+        double de = ui - centroids[e + i];
+        sa += da * da;
+        sb += db * db;
+        sc += dc * dc;
+        se += de * de;
+      }
+      squared[k] = sa;
+      squared[k + 1] = sb;
+      squared[k + 2] = sc;
+      squared[k + 3] = se;
+    }
+    for (; k < width; k++) {
+      squared[k] = squared(u, uBegin, centroids, k * d, d);
+    }
+  }
+
+  /** ‖u − c‖², u float64 and c float32, {@code d} components each from their place on. */
+  public static double squared(double[] u, int uBegin, float[] c, int cBegin, int d) {
     double sum = 0;
     for (int i = 0; i < d; i++) {
       double difference = u[uBegin + i] - c[cBegin + i];
       sum += difference * difference;
     }
-    return 0.5 * sum;
+    return sum;
   }
 
   /**
-   * The candidate nearest to u, the lowest index on an exact tie.
+   * The candidate of the lowest {@code ½‖u − C[k]‖² + w[k]}, the lowest index on an exact tie.
    *
    * @param u one vector, d components from {@code uBegin} on
-   * @param centroids K × d, row-major
+   * @param level where the candidates are from
    * @param candidates ascending indices of centroids, {@code count} of them, at least one
    */
   public static int nearestOf(
-      double[] u, int uBegin, float[] centroids, int d, int[] candidates, int count) {
+      double[] u, int uBegin, Centroids level, int[] candidates, int count) {
+    int d = level.dimension();
+    float[] centroids = level.data();
+    float[] weights = level.weights();
     int best = -1;
     double bestScore = Double.POSITIVE_INFINITY;
     int at = 0;
@@ -100,7 +150,8 @@ public final class ExactDistance {
         se += de * de;
       }
       for (int t = 0; t < 4; t++) {
-        double score = 0.5 * (t == 0 ? sa : t == 1 ? sb : t == 2 ? sc : se);
+        double score =
+            0.5 * (t == 0 ? sa : t == 1 ? sb : t == 2 ? sc : se) + weights[candidates[at + t]];
         if (score < bestScore || best < 0) {
           bestScore = score;
           best = candidates[at + t];
@@ -108,7 +159,8 @@ public final class ExactDistance {
       }
     }
     for (; at < count; at++) {
-      double score = halfSquared(u, uBegin, centroids, candidates[at] * d, d);
+      double score =
+          halfSquared(u, uBegin, centroids, candidates[at] * d, d) + weights[candidates[at]];
       if (score < bestScore || best < 0) {
         bestScore = score;
         best = candidates[at];

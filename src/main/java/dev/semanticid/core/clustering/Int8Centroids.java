@@ -52,8 +52,10 @@ public final class Int8Centroids {
     meanNorm = Math.sqrt(meanNorm);
     double maxCoded = 0;
     double maxError = 0;
+    double[] e = new double[dimension];
+    double[] w = new double[dimension];
     for (int k = 0; k < width; k++) {
-      code(centroids.data(), k, centroids.norms()[k] + meanNorm);
+      code(centroids.data(), k, centroids.norms()[k] + meanNorm, e, w);
       maxCoded = Math.max(maxCoded, codedNorms[k]);
       maxError = Math.max(maxError, errorNorms[k]);
     }
@@ -82,8 +84,8 @@ public final class Int8Centroids {
     return false;
   }
 
-  private void code(float[] data, int k, double magnitude) {
-    double[] e = new double[dimension];
+  /** Codes a centroid; e and w are working memory of d components. */
+  private void code(float[] data, int k, double magnitude, double[] e, double[] w) {
     int begin = k * dimension;
     for (int i = 0; i < dimension; i++) {
       e[i] = (double) data[begin + i] - mean[i];
@@ -94,7 +96,6 @@ public final class Int8Centroids {
     }
     float step = (float) (largest / Int8Backend.LARGEST_SIGNED);
     steps[k] = step;
-    double[] w = new double[dimension];
     double perStep = step == 0 ? 0 : 1.0 / step;
     for (int i = 0; i < dimension; i++) {
       double rounded = Math.rint(e[i] * perStep);
@@ -122,15 +123,15 @@ public final class Int8Centroids {
 
   /**
    * Lower bounds of the scores of one coded vector, before tables and errors common to all: {@code
-   * ½‖C[k]‖² − scale·t_k·(p_k − z·Σw_k) − ofCoded·‖t_k·w_k‖ − ofErrors·f_k}.
+   * ½‖C[k]‖² + w[k] − scale·t_k·(p_k − z·Σw_k) − ofCoded·‖t_k·w_k‖ − ofErrors·f_k}.
    *
-   * @param half ½‖C[k]‖²
+   * @param offsets ½‖C[k]‖² + w[k]
    * @param products p_k = q·w_k
    * @param shifts z·Σw_k ({@link #shifts})
    * @param lower receives them
    */
   public void lowerBounds(
-      float[] half,
+      float[] offsets,
       float scale,
       int[] products,
       int[] shifts,
@@ -138,7 +139,7 @@ public final class Int8Centroids {
       float ofErrors,
       float[] lower) {
     lowerBounds(
-        half,
+        offsets,
         scale,
         steps,
         products,
@@ -153,7 +154,7 @@ public final class Int8Centroids {
 
   // The arrays as arguments: a loop over fields is not vectorised.
   private static void lowerBounds(
-      float[] half,
+      float[] offsets,
       float scale,
       float[] steps,
       int[] products,
@@ -166,7 +167,7 @@ public final class Int8Centroids {
       float[] lower) {
     for (int k = 0; k < width; k++) {
       lower[k] =
-          half[k]
+          offsets[k]
               - scale * (steps[k] * (products[k] - shifts[k]))
               - (ofCoded * codedNorms[k] + ofErrors * errorNorms[k]);
     }

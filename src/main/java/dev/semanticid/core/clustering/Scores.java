@@ -7,7 +7,8 @@ package dev.semanticid.core.clustering;
  */
 public final class Scores {
 
-  private static final int BLOCK = 16;
+  /** Scores that {@link #blockMinimum} is of. */
+  public static final int BLOCK = 16;
 
   private float[] values = {};
   private float[] products = {};
@@ -81,8 +82,17 @@ public final class Scores {
     return values[k] + 2 * ((double) a * p[k] + (double) b * q[k]) + tolerance;
   }
 
-  /** Where the smallest score is, or −1 if it is not finite; leaves the minima of blocks. */
-  private int smallest(int width) {
+  /** The smallest of the {@link #BLOCK} scores from {@code BLOCK · i} on, once found. */
+  public float blockMinimum(int i) {
+    return blockMinima[i];
+  }
+
+  /** Finds the minimum of every block of the first {@code width}; false if one is not finite. */
+  public boolean findBlockMinima(int width) {
+    return Float.isFinite(minimum(width));
+  }
+
+  private float minimum(int width) {
     float smallest = Float.POSITIVE_INFINITY;
     int blocks = 0;
     int k = 0;
@@ -100,6 +110,12 @@ public final class Scores {
       blockMinima[blocks++] = least;
       smallest = Math.min(smallest, least);
     }
+    return smallest;
+  }
+
+  /** Where the smallest score is, or −1 if it is not finite; leaves the minima of blocks. */
+  private int smallest(int width) {
+    float smallest = minimum(width);
     if (!Float.isFinite(smallest)) {
       return -1;
     }
@@ -107,7 +123,7 @@ public final class Scores {
     while (blockMinima[block] != smallest) {
       block++;
     }
-    k = block * BLOCK;
+    int k = block * BLOCK;
     while (values[k] != smallest) {
       k++;
     }

@@ -21,24 +21,26 @@ import java.util.regex.Pattern;
 import java.util.stream.Collectors;
 
 /**
- * Codebooks as safetensors files: tensors {@code level_0 … level_{L−1}} (F32, K_l × d) and, where
- * known, {@code count_0 …} (I64, K_l, rows absorbed in training). Metadata: {@code
- * normalize_residuals} ("true" or "false", the one thing a foreign file must state), {@code
- * format_version}, {@code fingerprint} (checked on reading), {@code mean_norms} (comma-separated,
- * per level); all other entries are provenance. Specified in docs/codebook-format.md.
+ * Codebooks as safetensors files: tensors {@code level_0 … level_{L−1}} (F32, K_l × d), {@code
+ * weight_0 …} (F32, K_l) where centroids have weights and, where known, {@code count_0 …} (I64,
+ * K_l, rows absorbed in training). Metadata: {@code normalize_residuals} ("true" or "false", the
+ * one thing a foreign file must state), {@code beam_size} (1 if not there), {@code format_version},
+ * {@code fingerprint} (checked on reading), {@code mean_norms} (comma-separated, per level); all
+ * other entries are provenance. Specified in docs/codebook-format.md.
  */
 public final class CodebookFormat {
 
-  /** The version written, and the newest that is read. */
-  public static final int VERSION = 1;
+  /** The newest version that is read; written where there are weights or a beam, else 1. */
+  public static final int VERSION = 2;
 
   private static final String NORMALIZE = "normalize_residuals";
+  private static final String BEAM_SIZE = "beam_size";
   private static final String FORMAT_VERSION = "format_version";
   private static final String FINGERPRINT = "fingerprint";
   private static final String MEAN_NORMS = "mean_norms";
   private static final Set<String> RESERVED =
-      Set.of(NORMALIZE, FORMAT_VERSION, FINGERPRINT, MEAN_NORMS);
-  private static final Pattern TENSOR = Pattern.compile("(level|count)_(0|[1-9][0-9]{0,3})");
+      Set.of(NORMALIZE, BEAM_SIZE, FORMAT_VERSION, FINGERPRINT, MEAN_NORMS);
+  private static final Pattern TENSOR = Pattern.compile("(level|weight|count)_(0|[1-9][0-9]{0,3})");
 
   private CodebookFormat() {}
 
@@ -55,7 +57,11 @@ public final class CodebookFormat {
   private static Map<String, String> metadata(Codebook codebook) {
     var metadata = new TreeMap<>(codebook.provenance().values());
     metadata.keySet().removeAll(RESERVED);
-    metadata.put(FORMAT_VERSION, Integer.toString(VERSION));
+    int beam = codebook.settings().beamSize();
+    metadata.put(FORMAT_VERSION, codebook.weighted() || beam > 1 ? "2" : "1");
+    if (beam > 1) {
+      metadata.put(BEAM_SIZE, Integer.toString(beam));
+    }
     metadata.put(NORMALIZE, Boolean.toString(codebook.normalizeResiduals()));
     metadata.put(FINGERPRINT, codebook.fingerprint());
     TrainingState state = codebook.trainingState();
@@ -74,6 +80,10 @@ public final class CodebookFormat {
       tensors.add(
           Tensor.ofFloats(
               "level_" + l, codebook.centroids(l).data(), codebook.width(l), codebook.dimension()));
+      if (codebook.weighted()) {
+        tensors.add(
+            Tensor.ofFloats("weight_" + l, codebook.centroids(l).weights(), codebook.width(l)));
+      }
       if (state != null) {
         tensors.add(Tensor.ofLongs("count_" + l, state.counts().get(l), codebook.width(l)));
       }
@@ -128,26 +138,41 @@ public final class CodebookFormat {
       }
     }
     float[][] centroids = new float[count][];
+    float[][] weights = new float[count][];
     long[][] counts = new long[count][];
     for (TensorInfo tensor : reader.tensors()) {
       int level = index(tensor);
       if (tensor.name().startsWith("level_")) {
         centroids[level] = reader.readFloats(tensor);
-      } else if (level < count) {
-        counts[level] = reader.readLongs(tensor);
-      } else {
+      } else if (level >= count) {
         throw new FormatException(
-            Kind.CORRUPT, "%s counts for a level that is not there".formatted(tensor.name()));
+            Kind.CORRUPT, "%s is for a level that is not there".formatted(tensor.name()));
+      } else if (tensor.name().startsWith("weight_")) {
+        weights[level] = reader.readFloats(tensor);
+      } else {
+        counts[level] = reader.readLongs(tensor);
       }
     }
     reader.finish();
-    return assemble(settings, dimension, centroids, counts, metadata);
+    return assemble(settings, dimension, centroids, given(weights), counts, metadata);
+  }
+
+  /** Weights of all levels, or none. */
+  private static List<float[]> given(float[][] weights) throws FormatException {
+    long levels = Arrays.stream(weights).filter(level -> level != null).count();
+    if (levels != 0 && levels != weights.length) {
+      throw new FormatException(
+          Kind.CORRUPT,
+          "weights for %d of %d levels; expected all or none".formatted(levels, weights.length));
+    }
+    return levels == 0 ? List.of() : Arrays.asList(weights);
   }
 
   private static Codebook assemble(
       CodebookSettings settings,
       int dimension,
       float[][] centroids,
+      List<float[]> weights,
       long[][] counts,
       Map<String, String> metadata)
       throws FormatException {
@@ -156,7 +181,8 @@ public final class CodebookFormat {
     Codebook codebook;
     try {
       codebook =
-          Codebook.of(settings, dimension, Arrays.asList(centroids), new Provenance(provenance));
+          Codebook.of(
+              settings, dimension, Arrays.asList(centroids), weights, new Provenance(provenance));
       if (Arrays.stream(counts).allMatch(c -> c != null) && metadata.containsKey(MEAN_NORMS)) {
         codebook =
             codebook.withTrainingState(
@@ -176,11 +202,11 @@ public final class CodebookFormat {
   }
 
   private static CodebookSettings settings(Map<String, String> metadata) throws FormatException {
-    String version = metadata.getOrDefault(FORMAT_VERSION, Integer.toString(VERSION));
-    if (!version.equals(Integer.toString(VERSION))) {
+    String version = metadata.getOrDefault(FORMAT_VERSION, "1");
+    if (!version.equals("1") && !version.equals("2")) {
       throw new FormatException(
           Kind.UNSUPPORTED,
-          "format_version is %s, this release reads %d"
+          "format_version is %s, this release reads 1 to %d"
               .formatted(FormatException.abbreviate(version), VERSION));
     }
     String normalize = metadata.get(NORMALIZE);
@@ -190,7 +216,15 @@ public final class CodebookFormat {
           "__metadata__ must hold normalize_residuals \"true\" or \"false\", the file has %s"
               .formatted(normalize == null ? "none" : FormatException.abbreviate(normalize)));
     }
-    return new CodebookSettings(Boolean.parseBoolean(normalize));
+    String beam = metadata.getOrDefault(BEAM_SIZE, "1");
+    try {
+      return new CodebookSettings(Boolean.parseBoolean(normalize), Integer.parseInt(beam));
+    } catch (IllegalArgumentException e) {
+      throw new FormatException(
+          Kind.UNSUPPORTED,
+          "beam_size must be 1 to %d, the file has %s"
+              .formatted(CodebookSettings.LARGEST_BEAM, FormatException.abbreviate(beam)));
+    }
   }
 
   private static List<Double> meanNorms(String text) {
@@ -210,11 +244,11 @@ public final class CodebookFormat {
     if (!matcher.matches()) {
       throw new FormatException(
           Kind.UNSUPPORTED,
-          "a codebook has tensors level_0, level_1, … and count_0, count_1, …; the file has %s"
+          "a codebook has tensors level_0, level_1, …, weight_0, … and count_0, …; the file has %s"
               .formatted(FormatException.abbreviate(tensor.name())));
     }
     boolean level = matcher.group(1).equals("level");
-    String dtype = level ? "F32" : "I64";
+    String dtype = matcher.group(1).equals("count") ? "I64" : "F32";
     int rank = level ? 2 : 1;
     if (!tensor.dtype().equals(dtype)
         || tensor.shape().size() != rank
@@ -228,7 +262,7 @@ public final class CodebookFormat {
   }
 
   private static int index(TensorInfo tensor) {
-    return Integer.parseInt(tensor.name().substring(6));
+    return Integer.parseInt(tensor.name().substring(tensor.name().indexOf('_') + 1));
   }
 
   private static String names(SafetensorsReader reader) {

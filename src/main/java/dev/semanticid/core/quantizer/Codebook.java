@@ -17,10 +17,13 @@ import org.jspecify.annotations.Nullable;
  * A trained residual quantizer's parameters: L levels of centroids with the settings that decide
  * codes. Immutable.
  *
- * <p>With residuals r and centroids C_l (K_l × d), level l chooses {@code k_l = argmin_k ½‖u −
- * C_l[k]‖²} for {@code u = r/‖r‖} ({@code u = r} when residuals are not normalised) and leaves
- * {@code r ← u − C_l[k_l]} to level l+1 (Chen, Guan & Wang 2010, "Approximate Nearest Neighbor
- * Search by Residual Vector Quantization").
+ * <p>With residuals r, centroids C_l (K_l × d) and their weights w_l (0 unless given), level l
+ * chooses {@code k_l = argmin_k ½‖u − C_l[k]‖² + w_l[k]} for {@code u = r/‖r‖} ({@code u = r} when
+ * residuals are not normalised) and leaves {@code r ← u − C_l[k_l]} to level l+1 (Chen, Guan & Wang
+ * 2010, "Approximate Nearest Neighbor Search by Residual Vector Quantization").
+ *
+ * <p>With a beam of size B > 1, each level keeps the B partial codes of the least squared residual
+ * instead, {@link BeamLoop} says how; weights cannot be combined with it.
  *
  * <p>The fingerprint is the SHA-256 of tensors, shapes and settings: two codebooks that give the
  * same codes to everything because they hold the same bytes have the same one. Statistics and
@@ -34,8 +37,11 @@ public final class Codebook {
    */
   public static final double EXHAUSTED_NORM = 1e-6;
 
+  /** The largest weight by amount, far beyond any that has an effect. */
+  private static final float LARGEST_WEIGHT = 1e30f;
+
   private final int dimension;
-  private final boolean normalizeResiduals;
+  private final CodebookSettings settings;
   private final List<Centroids> levels;
   private final @Nullable TrainingState trainingState;
   private final Provenance provenance;
@@ -43,17 +49,23 @@ public final class Codebook {
 
   private Codebook(
       int dimension,
-      boolean normalizeResiduals,
+      CodebookSettings settings,
       List<Centroids> levels,
       @Nullable TrainingState trainingState,
       Provenance provenance,
       String fingerprint) {
     this.dimension = dimension;
-    this.normalizeResiduals = normalizeResiduals;
+    this.settings = settings;
     this.levels = levels;
     this.trainingState = trainingState;
     this.provenance = provenance;
     this.fingerprint = fingerprint;
+  }
+
+  /** Makes a codebook without weights. */
+  public static Codebook of(
+      CodebookSettings settings, int dimension, List<float[]> levels, Provenance provenance) {
+    return of(settings, dimension, levels, List.of(), provenance);
   }
 
   /**
@@ -63,17 +75,34 @@ public final class Codebook {
    * @param dimension components d of a vector, 1 or more
    * @param levels for each level K_l × d centroids, row-major; kept, not copied, and not to be
    *     written afterwards
+   * @param weights for each level K_l weights; kept, and not to be written afterwards; none if
+   *     empty, which weights that are all 0 are taken for
    * @param provenance where it comes from
    * @throws IllegalArgumentException if there is no level, a level is not a whole number of
-   *     centroids or has none, or a component is not finite
+   *     centroids or has none, a component is not finite, weights are not as many as centroids,
+   *     beyond ±10³⁰, or come with a beam
    */
   public static Codebook of(
-      CodebookSettings settings, int dimension, List<float[]> levels, Provenance provenance) {
+      CodebookSettings settings,
+      int dimension,
+      List<float[]> levels,
+      List<float[]> weights,
+      Provenance provenance) {
     if (dimension < 1) {
       throw new IllegalArgumentException("dimension must be at least 1, got " + dimension);
     }
     if (levels.isEmpty()) {
       throw new IllegalArgumentException("a codebook needs at least one level, got none");
+    }
+    boolean weighted = weights.stream().anyMatch(Codebook::notAllZero);
+    if (!weights.isEmpty() && weights.size() != levels.size()) {
+      throw new IllegalArgumentException(
+          "weights of %d levels for a codebook of %d".formatted(weights.size(), levels.size()));
+    }
+    if (weighted && settings.beamSize() > 1) {
+      throw new IllegalArgumentException(
+          "a codebook with weights is encoded greedily; it cannot have beam_size %d"
+              .formatted(settings.beamSize()));
     }
     var made = new ArrayList<Centroids>(levels.size());
     for (int l = 0; l < levels.size(); l++) {
@@ -90,15 +119,43 @@ public final class Codebook {
                   .formatted(l, i / dimension, data[i]));
         }
       }
-      made.add(new Centroids(data, data.length / dimension, dimension));
+      int width = data.length / dimension;
+      made.add(
+          weights.isEmpty()
+              ? new Centroids(data, width, dimension)
+              : new Centroids(data, width, dimension, checked(weights.get(l), l, width)));
     }
     return new Codebook(
         dimension,
-        settings.normalizeResiduals(),
+        settings,
         List.copyOf(made),
         null,
         provenance,
-        fingerprint(settings, dimension, levels));
+        fingerprint(settings, dimension, levels, weighted ? weights : List.of()));
+  }
+
+  private static boolean notAllZero(float[] weights) {
+    for (float weight : weights) {
+      if (weight != 0) {
+        return true;
+      }
+    }
+    return false;
+  }
+
+  private static float[] checked(float[] weights, int level, int width) {
+    if (weights.length != width) {
+      throw new IllegalArgumentException(
+          "level %d has %d weights for %d centroids".formatted(level, weights.length, width));
+    }
+    for (int k = 0; k < width; k++) {
+      if (!(Math.abs(weights[k]) <= LARGEST_WEIGHT)) {
+        throw new IllegalArgumentException(
+            "level %d weight %d is %s; expected a number within ±%s"
+                .formatted(level, k, weights[k], LARGEST_WEIGHT));
+      }
+    }
+    return weights;
   }
 
   /** The same codebook with what its training left behind. */
@@ -116,30 +173,23 @@ public final class Codebook {
       }
     }
     return new Codebook(
-        dimension,
-        normalizeResiduals,
-        levels,
-        Objects.requireNonNull(state),
-        provenance,
-        fingerprint);
+        dimension, settings, levels, Objects.requireNonNull(state), provenance, fingerprint);
   }
 
   /** The same codebook with another provenance. */
   public Codebook withProvenance(Provenance other) {
     return new Codebook(
-        dimension,
-        normalizeResiduals,
-        levels,
-        trainingState,
-        Objects.requireNonNull(other),
-        fingerprint);
+        dimension, settings, levels, trainingState, Objects.requireNonNull(other), fingerprint);
   }
 
   private static String fingerprint(
-      CodebookSettings settings, int dimension, List<float[]> levels) {
+      CodebookSettings settings, int dimension, List<float[]> levels, List<float[]> weights) {
     MessageDigest digest = sha256();
     var header = new StringBuilder("semantic-id codebook 1\n");
     header.append("normalize_residuals=").append(settings.normalizeResiduals()).append('\n');
+    if (settings.beamSize() > 1) {
+      header.append("beam_size=").append(settings.beamSize()).append('\n');
+    }
     for (int l = 0; l < levels.size(); l++) {
       header
           .append(
@@ -151,17 +201,25 @@ public final class Codebook {
                   dimension))
           .append('\n');
     }
+    for (int l = 0; l < weights.size(); l++) {
+      header
+          .append(String.format(Locale.ROOT, "weight_%d F32 [%d]", l, weights.get(l).length))
+          .append('\n');
+    }
     digest.update(header.toString().getBytes(StandardCharsets.US_ASCII));
     ByteBuffer bytes = ByteBuffer.allocate(1 << 16).order(ByteOrder.LITTLE_ENDIAN);
-    for (float[] level : levels) {
-      for (int begin = 0; begin < level.length; begin += bytes.capacity() / 4) {
-        int count = Math.min(bytes.capacity() / 4, level.length - begin);
-        bytes.clear().limit(4 * count);
-        bytes.asFloatBuffer().put(level, begin, count);
-        digest.update(bytes);
-      }
-    }
+    levels.forEach(level -> update(digest, level, bytes));
+    weights.forEach(level -> update(digest, level, bytes));
     return HexFormat.of().formatHex(digest.digest());
+  }
+
+  private static void update(MessageDigest digest, float[] values, ByteBuffer bytes) {
+    for (int begin = 0; begin < values.length; begin += bytes.capacity() / 4) {
+      int count = Math.min(bytes.capacity() / 4, values.length - begin);
+      bytes.clear().limit(4 * count);
+      bytes.asFloatBuffer().put(values, begin, count);
+      digest.update(bytes);
+    }
   }
 
   private static MessageDigest sha256() {
@@ -199,12 +257,17 @@ public final class Codebook {
 
   /** Whether each level works on unit vectors. */
   public boolean normalizeResiduals() {
-    return normalizeResiduals;
+    return settings.normalizeResiduals();
+  }
+
+  /** Whether centroids have weights. */
+  public boolean weighted() {
+    return levels.stream().anyMatch(level -> level.maxWeight() > 0);
   }
 
   /** What decides codes besides the centroids. */
   public CodebookSettings settings() {
-    return new CodebookSettings(normalizeResiduals);
+    return settings;
   }
 
   /** What training left behind, if the codebook was trained here or carried it along. */

@@ -2,6 +2,7 @@ package dev.semanticid.core.quantizer;
 
 import dev.semanticid.core.clustering.Centroids;
 import dev.semanticid.core.clustering.CertifiedSearch;
+import dev.semanticid.core.clustering.ScoreBounds;
 import dev.semanticid.core.compute.ComputeBackend;
 import dev.semanticid.core.compute.ResidentCodebook;
 
@@ -12,7 +13,7 @@ import dev.semanticid.core.compute.ResidentCodebook;
  *
  * <pre>
  *     + a·γ·‖x‖·M                        the GEMM: γ of the backend
- *     + (L + 4)·2⁻²⁴·(P·M + M²)          the evaluation of s, all its terms rounded to float32
+ *     + (L + 4)·2⁻²⁴·(P·M + M² + 2W)     the evaluation of s, all its terms rounded to float32
  *     + (1 + a + Σb_j)·d·2⁻¹²⁵·(1 + ‖x‖ + M)  results below the normal range, flushed or not
  * </pre>
  */
@@ -88,22 +89,31 @@ final class Float32Plan implements EncodingPlan {
     }
 
     @Override
-    int screen(int row, int l, int begin, double error, double squares) {
+    void scoreAll(int row, int l, int begin, double error, double squares) {
       Centroids level = codebook.centroids(l);
       int width = level.width();
       double max = level.maxNorm();
       scoreLevel(
           l,
-          level.halfSquaredNorms(),
+          level.offsets(),
           scores.products(products, row * stacked.totalWidth + begin, width),
           width);
       floatError =
           CertifiedSearch.SLACK
               * (error
-                  + a * gamma * xNorm * max
+                  + path.a * gamma * xNorm * max
                   + floatEvaluation * squares
-                  + (1 + a + sumOfB(l)) * d * 0x1p-125 * (1 + xNorm + max));
-      return scores.within(2 * floatError, width);
+                  + (1 + path.a + path.sumOfB(l)) * d * 0x1p-125 * (1 + xNorm + max));
+    }
+
+    @Override
+    int screen(int l) {
+      return scores.within(2 * floatError, codebook.width(l));
+    }
+
+    @Override
+    void bounds(int row, int l, ScoreBounds into) {
+      into.set(scores, floatError);
     }
 
     @Override
@@ -116,26 +126,27 @@ final class Float32Plan implements EncodingPlan {
       return 0;
     }
 
-    private void scoreLevel(int l, float[] half, float[] product, int width) {
+    private void scoreLevel(int l, float[] offsets, float[] product, int width) {
       float[] s = scores.values(width);
-      float scale = (float) a;
+      float scale = (float) path.a;
       if (l == 0) {
-        score(s, half, scale, product, width);
+        score(s, offsets, scale, product, width);
       } else if (l == 1) {
-        score(s, half, scale, product, (float) b[0], tables.row(0, 1, codes[out]), width);
+        score(
+            s, offsets, scale, product, (float) path.b[0], tables.row(0, 1, path.codes[0]), width);
       } else {
         score(
             s,
-            half,
+            offsets,
             scale,
             product,
-            (float) b[0],
-            tables.row(0, l, codes[out]),
-            (float) b[1],
-            tables.row(1, l, codes[out + 1]),
+            (float) path.b[0],
+            tables.row(0, l, path.codes[0]),
+            (float) path.b[1],
+            tables.row(1, l, path.codes[1]),
             width);
         for (int j = 2; j < l; j++) {
-          addScaled(s, (float) b[j], tables.row(j, l, codes[out + j]), width);
+          addScaled(s, (float) path.b[j], tables.row(j, l, path.codes[j]), width);
         }
       }
     }
@@ -143,22 +154,22 @@ final class Float32Plan implements EncodingPlan {
 
   // One loop for each number of tables: separate passes would be bound by loads and stores.
 
-  private static void score(float[] s, float[] half, float a, float[] product, int width) {
+  private static void score(float[] s, float[] offsets, float a, float[] product, int width) {
     for (int k = 0; k < width; k++) {
-      s[k] = half[k] - a * product[k];
+      s[k] = offsets[k] - a * product[k];
     }
   }
 
   private static void score(
-      float[] s, float[] half, float a, float[] product, float b0, float[] g0, int width) {
+      float[] s, float[] offsets, float a, float[] product, float b0, float[] g0, int width) {
     for (int k = 0; k < width; k++) {
-      s[k] = half[k] - a * product[k] + b0 * g0[k];
+      s[k] = offsets[k] - a * product[k] + b0 * g0[k];
     }
   }
 
   private static void score(
       float[] s,
-      float[] half,
+      float[] offsets,
       float a,
       float[] product,
       float b0,
@@ -167,7 +178,7 @@ final class Float32Plan implements EncodingPlan {
       float[] g1,
       int width) {
     for (int k = 0; k < width; k++) {
-      s[k] = half[k] - a * product[k] + b0 * g0[k] + b1 * g1[k];
+      s[k] = offsets[k] - a * product[k] + b0 * g0[k] + b1 * g1[k];
     }
   }
 }

@@ -4,6 +4,7 @@ import dev.semanticid.core.clustering.Centroids;
 import dev.semanticid.core.clustering.CertifiedSearch;
 import dev.semanticid.core.clustering.Int8Centroids;
 import dev.semanticid.core.clustering.Int8Rows;
+import dev.semanticid.core.clustering.ScoreBounds;
 import dev.semanticid.core.compute.Int8Backend;
 import dev.semanticid.core.compute.ResidentInt8;
 import java.util.ArrayList;
@@ -29,14 +30,14 @@ import java.util.concurrent.atomic.LongAdder;
  * a·x·m, is at least
  *
  * <pre>
- *   ½‖C_l[k]‖² − a·s·t_k·(…) + Σ b_j·G_jl[k_j][k] − a·(‖r‖·‖ĉ_k‖ + ‖x‖·‖f_k‖) − E
+ *   ½‖C_l[k]‖² + w_l[k] − a·s·t_k·(…) + Σ b_j·G_jl[k_j][k] − a·(‖r‖·‖ĉ_k‖ + ‖x‖·‖f_k‖) − E
  * </pre>
  *
  * and at most the same with + a·(…) + E, where to the E there comes, for N = max ‖ĉ‖ and F = max
  * ‖f‖ of the level,
  *
  * <pre>
- *     + (L + 8)·2⁻²⁴·(P·M + M² + a·((‖x‖ + 2‖r‖)·N + ‖x‖·F))  the evaluation in float32: each term is rounded at most
+ *     + (L + 8)·2⁻²⁴·(P·M + M² + 2W + a·((‖x‖ + 2‖r‖)·N + ‖x‖·F))  the evaluation in float32: each term is rounded at most
  *                                                   four times by itself and L + 4 times in the sum
  *     + (1 + a + Σb_j)·d·2⁻¹²⁵·(1 + ‖x‖ + M)        results below the normal range
  * </pre>
@@ -132,6 +133,14 @@ final class Int8Plan implements EncodingPlan {
     private int[] products = {};
     private int[] levelProducts = {};
     private double commonError;
+    private float ofCoded;
+    private float ofErrors;
+
+    /** The rows that {@link #meanDots} are of. */
+    private final int[] meanRows = new int[levels];
+
+    /** x·m per level. */
+    private final double[] meanDots = new double[levels];
 
     Int8Worker() {
       super(Int8Plan.this.stacked);
@@ -154,6 +163,7 @@ final class Int8Plan implements EncodingPlan {
       if (products.length < n * stacked.totalWidth) {
         products = new int[n * stacked.totalWidth];
       }
+      Arrays.fill(meanRows, -1);
       coded.code(vectors, offset, n);
       resident.multiply(coded.components(), n, products);
     }
@@ -164,7 +174,7 @@ final class Int8Plan implements EncodingPlan {
     }
 
     @Override
-    int screen(int row, int l, int begin, double error, double squares) {
+    void scoreAll(int row, int l, int begin, double error, double squares) {
       Int8Centroids level = centroids.get(l);
       int width = level.width();
       if (levelProducts.length < width) {
@@ -175,31 +185,72 @@ final class Int8Plan implements EncodingPlan {
       double xError = coded.errorNorm(row);
       double magnitude =
           squares
-              + a * ((xNorm + 2 * xError) * level.maxCodedNorm() + xNorm * level.maxErrorNorm());
+              + path.a
+                  * ((xNorm + 2 * xError) * level.maxCodedNorm() + xNorm * level.maxErrorNorm());
       commonError =
           CertifiedSearch.SLACK
               * (error
                   + floatEvaluation * magnitude
-                  + (1 + a + sumOfB(l)) * d * 0x1p-125 * (1 + xNorm + max));
-      float ofCoded = (float) (CertifiedSearch.SLACK * a * xError);
-      float ofErrors = (float) (CertifiedSearch.SLACK * a * xNorm);
+                  + (1 + path.a + path.sumOfB(l)) * d * 0x1p-125 * (1 + xNorm + max));
+      ofCoded = (float) (CertifiedSearch.SLACK * path.a * xError);
+      ofErrors = (float) (CertifiedSearch.SLACK * path.a * xNorm);
       float[] lower = scores.values(width);
       level.lowerBounds(
-          codebook.centroids(l).halfSquaredNorms(),
-          (float) (a * coded.step(row)),
+          codebook.centroids(l).offsets(),
+          (float) (path.a * coded.step(row)),
           levelProducts,
           shifts.get(l),
           ofCoded,
           ofErrors,
           lower);
       for (int j = 0; j < l; j++) {
-        addScaled(lower, (float) b[j], tables.row(j, l, codes[out + j]), width);
+        addScaled(lower, (float) path.b[j], tables.row(j, l, path.codes[j]), width);
       }
+    }
+
+    @Override
+    int screen(int l) {
+      Int8Centroids level = centroids.get(l);
       int count =
           scores.mayBeSmallest(
-              width, ofCoded, level.codedNorms(), ofErrors, level.errorNorms(), 2 * commonError);
+              level.width(),
+              ofCoded,
+              level.codedNorms(),
+              ofErrors,
+              level.errorNorms(),
+              2 * commonError);
       left[l] += count;
       return count;
+    }
+
+    /** With a·x·m, which differs from path to path; its own rounding is at most τ·P·M more. */
+    @Override
+    void bounds(int row, int l, ScoreBounds into) {
+      Int8Centroids level = centroids.get(l);
+      float[] mean = level.mean();
+      double offset = 0;
+      double rounding = 0;
+      if (mean != null) {
+        if (meanRows[l] != row) {
+          meanRows[l] = row;
+          meanDots[l] = dotProduct.of(x, xBegin, mean, 0, d);
+        }
+        offset = path.a * meanDots[l];
+        rounding = (d + 8) * Centroids.ROUNDOFF * path.terms * codebook.centroids(l).maxNorm();
+      }
+      into.set(
+          scores,
+          commonError + CertifiedSearch.SLACK * rounding,
+          offset,
+          ofCoded,
+          level.codedNorms(),
+          ofErrors,
+          level.errorNorms());
+    }
+
+    @Override
+    void survived(int l, int count) {
+      left[l] += count;
     }
 
     @Override
@@ -216,7 +267,7 @@ final class Int8Plan implements EncodingPlan {
       }
       return count < FEWEST_TO_PRUNE
           ? Double.POSITIVE_INFINITY
-          : a * dotProduct.of(x, xBegin, mean, 0, d);
+          : path.a * dotProduct.of(x, xBegin, mean, 0, d);
     }
   }
 }

@@ -10,8 +10,8 @@ import dev.semanticid.core.vector.VectorBatch;
  * whatever plan found the codes.
  *
  * @param distances n × L: ‖u − C_l[k_l]‖²
- * @param margins n × L: what ‖u − C_l[k]‖² of the runner-up is more; infinite on a level of one
- *     centroid. Empty if not asked for, because it takes a pass over all centroids
+ * @param margins n × L: what ‖u − C_l[k]‖² + 2·w_l[k] of the runner-up is more; infinite on a level
+ *     of one centroid. Empty if not asked for, because it takes a pass over all centroids
  * @param norms n × L: ‖r_l‖, which {@link Reconstruction} needs for the true one; 0 where the
  *     residual is exhausted
  */
@@ -56,7 +56,7 @@ public record QuantizationDetails(float[] distances, float[] margins, float[] no
         distances[at] = (float) (2 * nearest);
         if (margins.length > 0) {
           double second = runnerUp(loop.residuals(), row * d, level, codes[at], others);
-          margins[at] = (float) (2 * (second - nearest));
+          margins[at] = (float) (2 * (second - (nearest + level.weights()[codes[at]])));
         }
       }
       if (l + 1 < levels) {
@@ -65,7 +65,7 @@ public record QuantizationDetails(float[] distances, float[] margins, float[] no
     }
   }
 
-  /** ½‖u − C[k]‖² of the nearest centroid but one; infinite if there is no other. */
+  /** The score of the best centroid but one; infinite if there is no other. */
   private static double runnerUp(
       double[] u, int uBegin, Centroids level, int nearest, int[] others) {
     int count = 0;
@@ -78,7 +78,8 @@ public record QuantizationDetails(float[] distances, float[] margins, float[] no
       return Double.POSITIVE_INFINITY;
     }
     int d = level.dimension();
-    int second = ExactDistance.nearestOf(u, uBegin, level.data(), d, others, count);
-    return ExactDistance.halfSquared(u, uBegin, level.data(), second * d, d);
+    int second = ExactDistance.nearestOf(u, uBegin, level, others, count);
+    return ExactDistance.halfSquared(u, uBegin, level.data(), second * d, d)
+        + level.weights()[second];
   }
 }

@@ -38,7 +38,11 @@ final class ResidualPlan implements EncodingPlan {
       close();
       throw e;
     }
-    this.blockRows = BlockSize.rows(4L * maxWidth + 12L * d);
+    int beam = codebook.settings().beamSize();
+    this.blockRows =
+        beam == 1
+            ? BlockSize.rows(4L * maxWidth + 12L * d)
+            : BlockSize.rows(beam * (4L * maxWidth + 20L * d));
   }
 
   private CertifiedSearch search(
@@ -71,6 +75,9 @@ final class ResidualPlan implements EncodingPlan {
 
   @Override
   public Worker newWorker() {
+    if (codebook.settings().beamSize() > 1) {
+      return new ResidualBeam(codebook, searches);
+    }
     var loop = new ResidualLoop(codebook.dimension(), codebook.settings());
     var scratch = new CertifiedSearch.Scratch();
     int levels = codebook.levels();

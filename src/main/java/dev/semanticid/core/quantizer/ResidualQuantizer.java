@@ -240,17 +240,7 @@ public final class ResidualQuantizer implements AutoCloseable {
   public void selfTest() {
     int levels = codebook.levels();
     float[] rows = rowsOfCentroids(WARM_UP_ROWS);
-    int[] expected = new int[SELF_TEST_ROWS * levels];
-    var loop = new ResidualLoop(codebook.dimension(), codebook.settings());
-    loop.begin(rows, 0, SELF_TEST_ROWS);
-    for (int l = 0; l < levels; l++) {
-      loop.enter(l);
-      for (int row = 0; row < SELF_TEST_ROWS; row++) {
-        expected[row * levels + l] =
-            codebook.centroids(l).nearest(loop.residuals(), row * codebook.dimension());
-      }
-      loop.leave(codebook.centroids(l).data(), expected, l, levels);
-    }
+    int[] expected = byLoop(rows, SELF_TEST_ROWS);
     int[] codes = new int[expected.length];
     for (EncodingPlan alternative : plan.alternatives()) {
       int block = Math.min(SELF_TEST_ROWS, alternative.blockRows());
@@ -272,6 +262,29 @@ public final class ResidualQuantizer implements AutoCloseable {
       }
     }
     plan.warmUp(rows, WARM_UP_ROWS, new int[WARM_UP_ROWS * levels]);
+  }
+
+  private int[] byLoop(float[] rows, int n) {
+    int d = codebook.dimension();
+    int levels = codebook.levels();
+    int[] codes = new int[n * levels];
+    if (codebook.settings().beamSize() > 1) {
+      var loop = new BeamLoop(codebook);
+      for (int row = 0; row < n; row++) {
+        loop.encode(rows, row * d, codes, row * levels);
+      }
+      return codes;
+    }
+    var loop = new ResidualLoop(d, codebook.settings());
+    loop.begin(rows, 0, n);
+    for (int l = 0; l < levels; l++) {
+      loop.enter(l);
+      for (int row = 0; row < n; row++) {
+        codes[row * levels + l] = codebook.centroids(l).nearest(loop.residuals(), row * d);
+      }
+      loop.leave(codebook.centroids(l).data(), codes, l, levels);
+    }
+    return codes;
   }
 
   private float[] rowsOfCentroids(int n) {

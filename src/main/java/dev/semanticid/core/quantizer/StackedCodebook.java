@@ -22,15 +22,25 @@ final class StackedCodebook {
     this.codebook = codebook;
     this.totalWidth = codebook.widths().stream().mapToInt(Integer::intValue).sum();
     this.zeroCodes = new int[codebook.levels()];
-    double[] zero = new double[codebook.dimension()];
     double max = 0;
     for (int l = 0; l < codebook.levels(); l++) {
       Centroids level = codebook.centroids(l);
       max = Math.max(max, level.maxNorm());
-      zeroCodes[l] = level.nearest(zero, 0);
     }
     this.maxNorm = max;
+    encodeZero();
     this.tables = new GramTables(codebook, pool);
+  }
+
+  private void encodeZero() {
+    int d = codebook.dimension();
+    if (codebook.settings().beamSize() > 1) {
+      new BeamLoop(codebook).encode(new float[d], 0, zeroCodes, 0);
+      return;
+    }
+    for (int l = 0; l < codebook.levels(); l++) {
+      zeroCodes[l] = codebook.centroids(l).nearest(new double[d], 0);
+    }
   }
 
   /** Whether the stacked centroids and each table fit an array. */

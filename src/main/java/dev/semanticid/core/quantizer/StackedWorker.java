@@ -4,7 +4,9 @@ import dev.semanticid.core.clustering.Centroids;
 import dev.semanticid.core.clustering.CertifiedSearch;
 import dev.semanticid.core.clustering.DotProduct;
 import dev.semanticid.core.clustering.ExactDistance;
+import dev.semanticid.core.clustering.ScoreBounds;
 import dev.semanticid.core.clustering.Scores;
+import org.jspecify.annotations.Nullable;
 
 /**
  * Encodes without residuals: {@code u_l = a_l·x − Σ_{j<l} b_lj·C_j[k_j]}, so products of x with the
@@ -15,19 +17,19 @@ import dev.semanticid.core.clustering.Scores;
  *
  * <h2>The bound</h2>
  *
- * All in float64, per row; u = 2⁻⁵³, τ = (d + 4)·u, M = max ‖C_l[k]‖. Call u_l the vector that the
- * contract's loop has at level l, and ũ_l what the coefficients a, b stand for in exact arithmetic;
- * {@code ε ≥ ‖ũ_l − u_l‖}, and {@code P = a·‖x‖ + Σ|b_j|·‖C_j[k_j]‖}, which bounds every sum over
- * the terms of ũ_l.
+ * All in float64, per row; u = 2⁻⁵³, τ = (d + 4)·u, M = max ‖C_l[k]‖, W = max |w_l[k]|. Call u_l
+ * the vector that the contract's loop has at level l, and ũ_l what the coefficients a, b stand for
+ * in exact arithmetic; {@code ε ≥ ‖ũ_l − u_l‖}, and {@code P = a·‖x‖ + Σ|b_j|·‖C_j[k_j]‖}, which
+ * bounds every sum over the terms of ũ_l.
  *
- * <p>The score {@code s[k] = ½‖C_l[k]‖² − a·S[k] + Σ b_j·G_jl[k_j][k]} of float64 products S
- * differs from the loop's score less ½‖u_l‖² by at most
+ * <p>The score {@code s[k] = ½‖C_l[k]‖² + w_l[k] − a·S[k] + Σ b_j·G_jl[k_j][k]} of float64 products
+ * S differs from the loop's score less ½‖u_l‖² by at most
  *
  * <pre>
  *   E = τ·P·M                            the tables, and dot products: sums in any order
  *     + ε·M                              the path: ũ_l instead of u_l
  *     + ½τ·((‖u_l‖ + M)² + M²)           the loop's own rounding of ½‖u − C[k]‖², the stored ½‖C_l[k]‖²
- *     + (L + 4)·u·(P·M + M²)             the evaluation of s
+ *     + (L + 4)·u·(P·M + M² + 2W)        the evaluation of s, and w added by the loop
  * </pre>
  *
  * Subclasses add what their products and their evaluation of s add. One candidate is the loop's
@@ -48,6 +50,8 @@ import dev.semanticid.core.clustering.Scores;
  * CertifiedSearch#SLACK} for products of error terms. From the level on where ν̃² ≤ 4δ or a
  * normalised ν̃ ≤ 2·10⁻⁶, and for rows whose norm float32 or the recursion cannot carry, the loop
  * decides alone.
+ *
+ * <p>With a beam, {@link StackedBeam} follows several codes of a row by the same bounds.
  */
 abstract class StackedWorker implements EncodingPlan.Worker {
 
@@ -77,19 +81,16 @@ abstract class StackedWorker implements EncodingPlan.Worker {
   float[] x = NONE;
   int xBegin;
   double xNorm;
-  double a;
-  final double[] b;
-  int[] codes = {};
-  int out;
-  private double terms;
-  private double epsilon;
-  private double squaredU;
-  private double squaredUError;
+
+  /** The code that is followed; a row has several only with a beam. */
+  StackedPath path;
+
+  private final @Nullable StackedBeam beam;
 
   /** x·C_l[k_l] in float64, or NaN before it was needed. */
   private double chosenDot;
 
-  /** How many levels of the current row the loop has left; −1 before it was needed. */
+  /** How many levels of the current path the loop has left; −1 before it was needed. */
   private int loopLevel;
 
   StackedWorker(StackedCodebook stacked) {
@@ -102,7 +103,8 @@ abstract class StackedWorker implements EncodingPlan.Worker {
     this.tau = (d + 4) * ROUNDOFF;
     this.evaluation = (levels + 4) * ROUNDOFF;
     this.loop = new ResidualLoop(d, codebook.settings());
-    this.b = new double[levels];
+    this.path = new StackedPath(levels);
+    this.beam = codebook.settings().beamSize() > 1 ? new StackedBeam(this) : null;
   }
 
   /** Computes the products of {@code n} rows with the centroids of all levels. */
@@ -112,16 +114,27 @@ abstract class StackedWorker implements EncodingPlan.Worker {
   abstract double squaredNorm(int row);
 
   /**
-   * Finds the centroids of level {@code l} that may be the nearest, into {@link
-   * Scores#candidates()}.
+   * Scores the centroids of level {@code l} for the current path, into {@link #scores}.
    *
    * @param row of the last {@link #multiply}
    * @param begin number of the level's first centroid among all
    * @param error E of the class comment
-   * @param squares P·M + M²
+   * @param squares P·M + M² + 2W
+   */
+  abstract void scoreAll(int row, int l, int begin, double error, double squares);
+
+  /**
+   * Finds those just scored that may be the lowest, into {@link Scores#candidates()}.
+   *
    * @return how many there are, or 0 if the scores cannot tell
    */
-  abstract int screen(int row, int l, int begin, double error, double squares);
+  abstract int screen(int l);
+
+  /** The bounds of what was just scored. */
+  abstract void bounds(int row, int l, ScoreBounds into);
+
+  /** Hears how many centroids of a level a beam's screening left. */
+  void survived(int l, int count) {}
 
   /**
    * A number no larger than the loop's score of centroid k, a candidate, less ½‖u‖², both plus
@@ -140,18 +153,16 @@ abstract class StackedWorker implements EncodingPlan.Worker {
     multiply(vectors, offset, n);
     rescored = 0;
     this.x = vectors;
-    this.codes = codes;
     for (int row = 0; row < n; row++) {
       xBegin = offset + row * d;
-      out = codesBegin + row * levels;
-      encodeRow(row);
+      encodeRow(row, codes, codesBegin + row * levels);
     }
     // The caller's array shall not live on through an idle worker.
     this.x = NONE;
     return rescored;
   }
 
-  private void encodeRow(int row) {
+  private void encodeRow(int row, int[] codes, int out) {
     double squaredNorm = squaredNorm(row);
     xNorm = Math.sqrt(squaredNorm);
     if (xNorm == 0 && normalized) {
@@ -160,19 +171,34 @@ abstract class StackedWorker implements EncodingPlan.Worker {
     }
     loopLevel = -1;
     double product = xNorm * stacked.maxNorm;
-    if (!(xNorm >= SMALLEST_NORM && xNorm <= LARGEST_NORM)
-        || !(product >= SMALLEST_PRODUCT && product <= CertifiedSearch.LARGEST)) {
-      finishByLoop(0);
-      return;
+    boolean carried =
+        xNorm >= SMALLEST_NORM
+            && xNorm <= LARGEST_NORM
+            && product >= SMALLEST_PRODUCT
+            && product <= CertifiedSearch.LARGEST;
+    if (carried) {
+      path.a = normalized ? 1 / xNorm : 1;
+      path.terms = path.a * xNorm;
+      path.epsilon = normalized ? tau : 0;
+      path.squaredU = normalized ? 1 : squaredNorm;
+      path.squaredUError = normalized ? 2 * tau : tau * squaredNorm;
+      path.scale = 1;
+      path.scaleError = 0;
     }
-    a = normalized ? 1 / xNorm : 1;
-    terms = a * xNorm;
-    epsilon = normalized ? tau : 0;
-    squaredU = normalized ? 1 : squaredNorm;
-    squaredUError = normalized ? 2 * tau : tau * squaredNorm;
+    if (beam != null) {
+      rescored += beam.encode(row, carried);
+    } else if (carried) {
+      greedily(row);
+    } else {
+      finishByLoop(0);
+    }
+    System.arraycopy(path.codes, 0, codes, out, levels);
+  }
+
+  private void greedily(int row) {
     int begin = 0;
     for (int l = 0; l < levels; l++) {
-      codes[out + l] = choose(row, l, begin);
+      path.codes[l] = choose(row, l, begin);
       begin += codebook.width(l);
       if (l + 1 < levels && !descend(l)) {
         finishByLoop(l + 1);
@@ -183,19 +209,14 @@ abstract class StackedWorker implements EncodingPlan.Worker {
 
   /** The code of level {@code l}, whose centroids begin at {@code begin}. */
   private int choose(int row, int l, int begin) {
-    double max = codebook.centroids(l).maxNorm();
-    double squares = terms * max + max * max;
     chosenDot = Double.NaN;
+    double squares = squares(l);
     if (!(squares <= CertifiedSearch.LARGEST)) {
       return byLoop(l);
     }
-    double reach = Math.sqrt(squaredU + squaredUError) + max;
-    double error =
-        tau * terms * max
-            + epsilon * max
-            + 0.5 * tau * (reach * reach + max * max)
-            + evaluation * squares;
-    int count = screen(row, l, begin, error, squares);
+    double error = error(l, squares);
+    scoreAll(row, l, begin, error, squares);
+    int count = screen(l);
     return switch (count) {
       case 0 -> byLoop(l);
       case 1 -> scores.candidates()[0];
@@ -203,19 +224,32 @@ abstract class StackedWorker implements EncodingPlan.Worker {
     };
   }
 
+  /** P·M + M² + 2W of the current path. */
+  final double squares(int l) {
+    Centroids level = codebook.centroids(l);
+    return path.terms * level.maxNorm() + level.maxNorm() * level.maxNorm() + 2 * level.maxWeight();
+  }
+
+  /** ‖u_l‖ + M of the current path at most, which no distance exceeds. */
+  final double reach(int l) {
+    return Math.sqrt(path.squaredU + path.squaredUError) + codebook.centroids(l).maxNorm();
+  }
+
+  /** E of the class comment for the current path. */
+  final double error(int l, double squares) {
+    double max = codebook.centroids(l).maxNorm();
+    double reach = reach(l);
+    return tau * path.terms * max
+        + path.epsilon * max
+        + 0.5 * tau * (reach * reach + max * max)
+        + evaluation * squares;
+  }
+
   /** How many dot products with centroids were summed in float64 since the last call. */
   final long takeSummed() {
     long taken = summed;
     summed = 0;
     return taken;
-  }
-
-  final double sumOfB(int l) {
-    double sum = 0;
-    for (int j = 0; j < l; j++) {
-      sum += b[j];
-    }
-    return sum;
   }
 
   /** Decides among the candidates by float64 dot products, or else by the loop. */
@@ -232,7 +266,7 @@ abstract class StackedWorker implements EncodingPlan.Worker {
       }
     }
     double dot = dot(l, candidates[first]);
-    double best = score(l, candidates[first], dot);
+    double best = scoreOf(l, candidates[first], dot);
     int code = candidates[first];
     chosenDot = dot;
     candidateScores[first] = best;
@@ -247,7 +281,7 @@ abstract class StackedWorker implements EncodingPlan.Worker {
         continue;
       }
       dot = dot(l, k);
-      double score = score(l, k, dot);
+      double score = scoreOf(l, k, dot);
       candidateScores[i] = score;
       if (score < best) {
         best = score;
@@ -270,26 +304,25 @@ abstract class StackedWorker implements EncodingPlan.Worker {
     }
     rescored++;
     advanceLoop(l);
-    return ExactDistance.nearestOf(
-        loop.residuals(), 0, codebook.centroids(l).data(), d, candidates, near);
+    return ExactDistance.nearestOf(loop.residuals(), 0, codebook.centroids(l), candidates, near);
   }
 
   /** x·C_l[k]. */
-  private double dot(int l, int k) {
+  final double dot(int l, int k) {
     summed++;
     return dotProduct.of(x, xBegin, codebook.centroids(l).data(), k * d, d);
   }
 
   /** s[k] of the class comment. */
-  private double score(int l, int k, double dot) {
-    return 0.5 * codebook.centroids(l).squaredNorms()[k] - product(l, k, dot);
+  final double scoreOf(int l, int k, double dot) {
+    return codebook.centroids(l).offset(k) - product(l, k, dot);
   }
 
   /** {@code a·(x·C_l[k]) − Σ b_j·G_jl[k_j][k]}, which is ũ_l·C_l[k]. */
   private double product(int l, int k, double dot) {
-    double product = a * dot;
+    double product = path.a * dot;
     for (int j = 0; j < l; j++) {
-      product -= b[j] * tables.entry(j, l, codes[out + j], k);
+      product -= path.b[j] * tables.entry(j, l, path.codes[j], k);
     }
     return product;
   }
@@ -301,40 +334,50 @@ abstract class StackedWorker implements EncodingPlan.Worker {
    * @return false if they cannot be trusted there
    */
   private boolean descend(int l) {
-    Centroids level = codebook.centroids(l);
-    int code = codes[out + l];
     if (Double.isNaN(chosenDot)) {
-      chosenDot = dot(l, code);
+      chosenDot = dot(l, path.codes[l]);
     }
+    return descend(l, chosenDot);
+  }
+
+  /** As the other one, with {@code dot} = x·C_l[k_l]. */
+  final boolean descend(int l, double dot) {
+    StackedPath p = path;
+    Centroids level = codebook.centroids(l);
+    int code = p.codes[l];
     double cSquared = level.squaredNorms()[code];
     double cNorm = level.norms()[code];
-    double nuSquared = squaredU - 2 * product(l, code, chosenDot) + cSquared;
+    double nuSquared = p.squaredU - 2 * product(l, code, dot) + cSquared;
     double delta =
         CertifiedSearch.SLACK
-            * (squaredUError
-                + 2 * ((tau + evaluation) * terms + epsilon) * cNorm
+            * (p.squaredUError
+                + 2 * ((tau + evaluation) * p.terms + p.epsilon) * cNorm
                 + tau * cSquared
-                + 8 * ROUNDOFF * (squaredU + 2 * terms * cNorm + cSquared));
+                + 8 * ROUNDOFF * (p.squaredU + 2 * p.terms * cNorm + cSquared));
     double nu = Math.sqrt(nuSquared);
     if (!(nuSquared > 4 * delta) || (normalized && nu <= 2 * Codebook.EXHAUSTED_NORM)) {
       return false;
     }
     if (normalized) {
-      a /= nu;
-      terms = a * xNorm;
+      p.a /= nu;
+      p.terms = p.a * xNorm;
       for (int j = 0; j < l; j++) {
-        b[j] /= nu;
-        terms += b[j] * codebook.centroids(j).norms()[codes[out + j]];
+        p.b[j] /= nu;
+        p.terms += p.b[j] * codebook.centroids(j).norms()[p.codes[j]];
       }
-      b[l] = 1 / nu;
-      terms += b[l] * cNorm;
-      epsilon = CertifiedSearch.SLACK * ((epsilon + delta / nu) / nu + tau + 2 * ROUNDOFF * terms);
+      p.b[l] = 1 / nu;
+      p.terms += p.b[l] * cNorm;
+      p.epsilon =
+          CertifiedSearch.SLACK * ((p.epsilon + delta / nu) / nu + tau + 2 * ROUNDOFF * p.terms);
+      p.scale *= nuSquared;
+      double error = delta / (nuSquared - delta) + tau + 6 * ROUNDOFF;
+      p.scaleError = CertifiedSearch.SLACK * (p.scaleError + error + p.scaleError * error);
     } else {
-      b[l] = 1;
-      terms += cNorm;
-      epsilon = CertifiedSearch.SLACK * (epsilon + 2 * ROUNDOFF * nu);
-      squaredU = nuSquared;
-      squaredUError = delta + 3 * ROUNDOFF * nuSquared;
+      p.b[l] = 1;
+      p.terms += cNorm;
+      p.epsilon = CertifiedSearch.SLACK * (p.epsilon + 2 * ROUNDOFF * nu);
+      p.squaredU = nuSquared;
+      p.squaredUError = delta + 3 * ROUNDOFF * nuSquared;
     }
     return true;
   }
@@ -351,7 +394,7 @@ abstract class StackedWorker implements EncodingPlan.Worker {
   /** Lets the loop decide everything from {@code level} on. */
   private void finishByLoop(int level) {
     for (int l = level; l < levels; l++) {
-      codes[out + l] = byLoop(l);
+      path.codes[l] = byLoop(l);
     }
   }
 
@@ -363,7 +406,7 @@ abstract class StackedWorker implements EncodingPlan.Worker {
       loopLevel = 0;
     }
     while (loopLevel < level) {
-      loop.leave(codebook.centroids(loopLevel).data(), codes, out + loopLevel, levels);
+      loop.leave(codebook.centroids(loopLevel).data(), path.codes, loopLevel, levels);
       loop.enter(++loopLevel);
     }
   }

@@ -33,7 +33,26 @@ class ResidualQuantizerExactnessTest {
   private final WorkerPool two = new WorkerPool(2, "test");
 
   /** One codebook shape; all widths and dimensions are meant to be awkward for something. */
-  record Shape(int dimension, List<Integer> widths, boolean normalize, double centroidSize) {}
+  record Shape(
+      int dimension,
+      List<Integer> widths,
+      boolean normalize,
+      double centroidSize,
+      int beam,
+      boolean weighted) {
+
+    Shape(int dimension, List<Integer> widths, boolean normalize, double centroidSize) {
+      this(dimension, widths, normalize, centroidSize, 1, false);
+    }
+
+    Shape withBeam(int size) {
+      return new Shape(dimension, widths, normalize, centroidSize, size, false);
+    }
+
+    Shape withWeights() {
+      return new Shape(dimension, widths, normalize, centroidSize, 1, true);
+    }
+  }
 
   @BeforeAll
   void startBackends() {
@@ -80,6 +99,64 @@ class ResidualQuantizerExactnessTest {
     for (ComputeBackend backend : backends) {
       for (long budget : new long[] {0, Long.MAX_VALUE}) {
         assertCodes(shape, codebook, backend, budget, rows, expected);
+      }
+    }
+  }
+
+  static Stream<Shape> weightedShapes() {
+    return shapes().map(Shape::withWeights);
+  }
+
+  @ParameterizedTest
+  @MethodSource("weightedShapes")
+  void encode_withWeights_agreesWithReference(Shape shape) {
+    var random = new SplittableRandom(9);
+    int n = shape.dimension() > 300 ? 400 : 1500;
+    assertEveryPlan(shape, randomCodebook(shape, random), n, random);
+  }
+
+  static Stream<Shape> beamShapes() {
+    return shapes()
+        .filter(shape -> shape.dimension() != 702)
+        .flatMap(shape -> Stream.of(2, 5, 16, 64).map(shape::withBeam))
+        // The reference keeps every extension of 64 codes in memory.
+        .filter(shape -> shape.beam() < 64 || shape.dimension() < 30);
+  }
+
+  @ParameterizedTest
+  @MethodSource("beamShapes")
+  void encode_byBeam_agreesWithReference(Shape shape) {
+    var random = new SplittableRandom(10);
+    int n = shape.dimension() > 300 ? 90 : 360;
+    assertEveryPlan(shape, randomCodebook(shape, random), n, random);
+  }
+
+  @ParameterizedTest
+  @MethodSource("beamShapes")
+  void encode_byBeamWhereLevelsShareCentroids_agreesWithReference(Shape shape) {
+    // Codes that differ in the order of levels alone are as good, but for rounding.
+    var random = new SplittableRandom(11);
+    Codebook apart = randomCodebook(shape, random);
+    var levels = new ArrayList<float[]>();
+    for (int l = 0; l < apart.levels(); l++) {
+      float[] first = apart.centroids(0).data();
+      float[] level = apart.centroids(l).data().clone();
+      System.arraycopy(first, 0, level, 0, Math.min(first.length, level.length));
+      levels.add(level);
+    }
+    Codebook codebook =
+        Codebook.of(apart.settings(), shape.dimension(), levels, Provenance.UNKNOWN);
+    assertEveryPlan(shape, codebook, shape.dimension() > 300 ? 45 : 180, random);
+  }
+
+  private void assertEveryPlan(Shape shape, Codebook codebook, int n, SplittableRandom random) {
+    float[] rows = new AdversarialRows(codebook, random).make(n);
+    int[] expected = new ReferenceQuantizer(codebook).encodeAll(rows, n);
+    for (List<ComputeBackend> some : List.of(backends, screening)) {
+      for (ComputeBackend backend : some) {
+        for (long budget : new long[] {0, Long.MAX_VALUE}) {
+          assertCodes(shape, codebook, backend, budget, rows, expected);
+        }
       }
     }
   }
@@ -160,7 +237,25 @@ class ResidualQuantizerExactnessTest {
       }
       levels.add(level);
     }
-    return Codebook.of(new CodebookSettings(shape.normalize()), d, levels, Provenance.UNKNOWN);
+    return Codebook.of(
+        new CodebookSettings(shape.normalize(), shape.beam()),
+        d,
+        levels,
+        shape.weighted() ? randomWeights(shape, random) : List.of(),
+        Provenance.UNKNOWN);
+  }
+
+  /** Weights as large as what scores differ by, the same ones several times. */
+  private static List<float[]> randomWeights(Shape shape, SplittableRandom random) {
+    var weights = new ArrayList<float[]>();
+    for (int width : shape.widths()) {
+      float[] level = new float[width];
+      for (int k = 0; k < width; k++) {
+        level[k] = (float) (0.1 * shape.centroidSize() * (random.nextInt(9) - 4));
+      }
+      weights.add(level);
+    }
+    return weights;
   }
 
   static void assertSameRows(Object what, String path, float[] rows, int[] codes, int[] expected) {
