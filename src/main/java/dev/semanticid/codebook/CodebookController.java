@@ -246,7 +246,7 @@ class CodebookController {
 
   @DeleteMapping("/codebooks/{name}/versions/{version:[0-9]{1,9}}")
   @ResponseStatus(HttpStatus.NO_CONTENT)
-  @Operation(summary = "Deletes a version that no alias points to")
+  @Operation(summary = "Deletes a version that no alias points to and no unfinished job uses")
   @ProblemResponse(status = "404", codes = "UNKNOWN_CODEBOOK, UNKNOWN_VERSION")
   @ProblemResponse(status = "409", codes = "VERSION_IN_USE")
   void delete(

@@ -7,6 +7,7 @@ import dev.semanticid.core.quantizer.Codebook;
 import dev.semanticid.core.quantizer.ResidualQuantizer;
 import dev.semanticid.core.quantizer.Screening;
 import dev.semanticid.core.quantizer.ScreeningStatistics;
+import dev.semanticid.job.JobStore;
 import dev.semanticid.system.ProblemCode;
 import dev.semanticid.system.ProblemException;
 import dev.semanticid.system.SemanticIdProperties;
@@ -20,6 +21,7 @@ import java.util.Optional;
 import java.util.TreeMap;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.function.IntConsumer;
+import java.util.function.Supplier;
 import java.util.regex.Pattern;
 import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
@@ -47,6 +49,7 @@ public class CodebookRegistry implements DisposableBean {
   private static final Pattern NUMBER = Pattern.compile("[0-9]{1,9}");
 
   private final CodebookStore store;
+  private final JobStore jobs;
   private final ComputeBackend backend;
   private final WorkerPool pool;
   private final long tableBudget;
@@ -64,11 +67,13 @@ public class CodebookRegistry implements DisposableBean {
 
   CodebookRegistry(
       CodebookStore store,
+      JobStore jobs,
       ComputeBackend backend,
       @Qualifier("encoding") WorkerPool pool,
       SemanticIdProperties properties,
       MeterRegistry meters) {
     this.store = store;
+    this.jobs = jobs;
     this.meters = new EncodingMeters(meters, this);
     this.backend = backend;
     this.pool = pool;
@@ -165,6 +170,41 @@ public class CodebookRegistry implements DisposableBean {
     }
   }
 
+  /**
+   * The number of a stored version.
+   *
+   * @param version a number or an alias
+   * @throws ProblemException if it is not there
+   */
+  public int require(String name, String version) {
+    return store.require(name, resolve(name, version)).version();
+  }
+
+  /**
+   * A stored version's tensors, read anew; nothing becomes resident.
+   *
+   * @throws ProblemException if it is not there, or cannot be read
+   */
+  public Codebook read(String name, int number) {
+    CodebookVersion version = store.require(name, number);
+    try {
+      return store.load(version);
+    } catch (IOException e) {
+      throw new ProblemException(
+          ProblemCode.CODEBOOK_UNAVAILABLE,
+          "version %d of codebook '%s' cannot be read: %s".formatted(number, name, e.getMessage()));
+    }
+  }
+
+  /**
+   * Does something that needs a version to be there, such as accepting a job that uses it: no
+   * deletion comes between.
+   */
+  public synchronized <T> T keeping(String name, int number, Supplier<T> action) {
+    store.require(name, number);
+    return action.get();
+  }
+
   private int resolve(String name, String version) {
     if (NUMBER.matcher(version).matches()) {
       return Integer.parseInt(version);
@@ -192,14 +232,7 @@ public class CodebookRegistry implements DisposableBean {
   }
 
   private ServedCodebook load(String name, int number) {
-    CodebookVersion version = store.require(name, number);
-    try {
-      return new ServedCodebook(name, number, tested(store.load(version)));
-    } catch (IOException e) {
-      throw new ProblemException(
-          ProblemCode.CODEBOOK_UNAVAILABLE,
-          "version %d of codebook '%s' cannot be read: %s".formatted(number, name, e.getMessage()));
-    }
+    return new ServedCodebook(name, number, tested(read(name, number)));
   }
 
   private ResidualQuantizer tested(Codebook codebook) {
@@ -275,8 +308,16 @@ public class CodebookRegistry implements DisposableBean {
         previous == null ? "none" : previous.version());
   }
 
-  /** Deletes a version that no alias points to. */
+  /** Deletes a version that no alias points to and no unfinished job uses. */
   synchronized void delete(String name, int version) {
+    List<String> users = jobs.using(name, version);
+    if (!users.isEmpty()) {
+      throw new ProblemException(
+              ProblemCode.VERSION_IN_USE,
+              "version %d of codebook '%s' cannot be deleted while it is used by job %s"
+                  .formatted(version, name, String.join(", ", users)))
+          .with("jobs", users);
+    }
     store.delete(name, version);
     synchronized (pinned) {
       ServedCodebook retired = pinned.remove(name + "/" + version);

@@ -201,6 +201,14 @@ public class JobStore {
         .optional();
   }
 
+  /** Unfinished jobs, of any kind, that use a version of a codebook. */
+  public List<String> using(String codebook, int version) {
+    return jdbc.sql("SELECT id FROM job WHERE codebook = ? AND version = ? AND " + UNFINISHED)
+        .params(codebook, version)
+        .query((row, index) -> String.valueOf(row.getString(1)))
+        .list();
+  }
+
   /** What an earlier process left unfinished, in the order in which it shall go on. */
   public List<Job> unfinished(String kind) {
     return jdbc.sql(

@@ -42,6 +42,10 @@ public enum ProblemCode {
   DESTINATION_EXISTS(HttpStatus.CONFLICT),
   /** A codebook file that is not one. */
   INVALID_CODEBOOK(HttpStatus.UNPROCESSABLE_CONTENT),
+  /** A version to train further that has another shape or other settings than asked for. */
+  CODEBOOK_MISMATCH(HttpStatus.UNPROCESSABLE_CONTENT),
+  /** A version that cannot be trained further, for want of the rows its centroids absorbed. */
+  COUNTS_REQUIRED(HttpStatus.UNPROCESSABLE_CONTENT),
   /** No codebook of the name. */
   UNKNOWN_CODEBOOK(HttpStatus.NOT_FOUND),
   /** No such version or alias of the codebook. */
@@ -60,7 +64,7 @@ public enum ProblemCode {
   PAYLOAD_TOO_LARGE(HttpStatus.CONTENT_TOO_LARGE),
   /** An alias that is not where the client expected it. */
   ALIAS_CONFLICT(HttpStatus.CONFLICT),
-  /** A version that an alias points to. */
+  /** A version that an alias points to, or that an unfinished job uses. */
   VERSION_IN_USE(HttpStatus.CONFLICT),
   /** Another training of the codebook is under way. */
   TRAINING_IN_PROGRESS(HttpStatus.CONFLICT),

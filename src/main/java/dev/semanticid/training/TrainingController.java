@@ -31,6 +31,7 @@ import jakarta.servlet.http.HttpServletRequest;
 import java.io.IOException;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.Set;
 import org.jspecify.annotations.Nullable;
 import org.springframework.http.InvalidMediaTypeException;
@@ -106,6 +107,10 @@ class TrainingController {
       @Schema(example = "true") boolean shuffle,
       @Schema(example = "kmeans_plus_plus") String initializer,
       @Schema(example = "42") long seed,
+      @Schema(
+              example = "active",
+              description = "a version of the same codebook to train further, a number or an alias")
+          String initFrom,
       @Schema(allowableValues = {"always", "if_passes", "never"}) String activate,
       Gate qualityGate,
       @Schema(allowableValues = {"fail", "skip"}) String onBadRow,
@@ -230,6 +235,13 @@ class TrainingController {
       in = ParameterIn.QUERY,
       schema = @Schema(type = "integer", format = "int64", defaultValue = "42"))
   @Parameter(
+      name = "init_from",
+      in = ParameterIn.QUERY,
+      description =
+          "a version of the same codebook to train further, a number or an alias: its centroids and"
+              + " counts are continued, and its shape and settings are the defaults",
+      schema = @Schema(type = "string"))
+  @Parameter(
       name = "activate",
       in = ParameterIn.QUERY,
       description = "when the new version shall be served",
@@ -291,15 +303,16 @@ class TrainingController {
       status = "400",
       codes = "MALFORMED_JSON, MALFORMED_BODY, INVALID_PARAMETER, UNKNOWN_PARAMETER")
   @ProblemResponse(status = "403", codes = "SOURCE_FORBIDDEN")
-  @ProblemResponse(status = "409", codes = "TRAINING_IN_PROGRESS")
+  @ProblemResponse(status = "404", codes = "UNKNOWN_CODEBOOK, UNKNOWN_VERSION")
+  @ProblemResponse(status = "409", codes = "TRAINING_IN_PROGRESS, EMBEDDING_MODEL_MISMATCH")
   @ProblemResponse(status = "413", codes = "PAYLOAD_TOO_LARGE")
   @ProblemResponse(status = "415", codes = "UNSUPPORTED_MEDIA_TYPE")
   @ProblemResponse(
       status = "422",
       codes =
           "DIMENSION_MISMATCH, NON_FINITE_VALUE, TOO_FEW_ROWS, UNSUPPORTED_SOURCE,"
-              + " SOURCE_NOT_FOUND, SOURCE_INVALID, MEMORY_BUDGET_EXCEEDED,"
-              + " IDEMPOTENCY_KEY_REUSED")
+              + " SOURCE_NOT_FOUND, SOURCE_INVALID, CODEBOOK_MISMATCH, COUNTS_REQUIRED,"
+              + " MEMORY_BUDGET_EXCEEDED, IDEMPOTENCY_KEY_REUSED")
   @ProblemResponse(status = "429", codes = "QUEUE_FULL")
   @ProblemResponse(status = "507", codes = "INSUFFICIENT_STORAGE")
   ResponseEntity<TrainingJob> train(@Parameter(hidden = true) HttpServletRequest request)
@@ -334,8 +347,10 @@ class TrainingController {
     TrainingParameters parameters = TrainingParameters.ofQuery(request.getParameterMap(), json);
     String key = JobRequest.requireKey(request.getHeader(JobRequest.IDEMPOTENCY_KEY));
     service.requireIdle(parameters.codebook(), key);
+    String model = embeddingModel(parameters, request);
+    StartVersion start = work.start(parameters, model);
     var body = LimitedInputStream.of(request, maxUploadBytes, null);
-    UploadSpool.ShapeCheck fits = (rows, dimension) -> parameters.request(rows, dimension);
+    UploadSpool.ShapeCheck fits = (rows, dimension) -> parameters.request(rows, dimension, start);
     UploadSpool.Upload upload;
     if (npy) {
       if (parameters.string("dtype").isPresent()) {
@@ -347,6 +362,7 @@ class TrainingController {
       int dimension =
           parameters
               .integer("embedding_dim")
+              .or(() -> Optional.ofNullable(start).map(version -> version.codebook().dimension()))
               .orElseThrow(() ->
                   new ProblemException(
                       ProblemCode.INVALID_PARAMETER,
@@ -368,9 +384,15 @@ class TrainingController {
               upload.name(),
               raw == null ? null : raw.type(),
               raw == null ? null : raw.dimension(),
-              embeddingModel(parameters, request));
+              model);
       JobRunner.Submission submission =
-          service.submit(training, parameters.codebook(), opened(training), upload.digest(), key);
+          service.submit(
+              training,
+              parameters.codebook(),
+              start,
+              opened(training, start),
+              upload.digest(),
+              key);
       kept = submission.isNew();
       return jobs.accepted(submission);
     } finally {
@@ -402,20 +424,21 @@ class TrainingController {
                         + " \"file:///folder/name.npy\"}"));
     String key = JobRequest.requireKey(request.getHeader(JobRequest.IDEMPOTENCY_KEY));
     service.requireIdle(parameters.codebook(), key);
-    var training =
-        new StoredTraining(
-            parameters.stored(), source, null, null, null, embeddingModel(parameters, request));
+    String model = embeddingModel(parameters, request);
+    StartVersion start = work.start(parameters, model);
+    var training = new StoredTraining(parameters.stored(), source, null, null, null, model);
     Map<String, Object> shown;
     if (Storage.isOnThisMachine(source.uri())) {
-      shown = opened(training);
+      shown = opened(training, start);
     } else {
       // What lies elsewhere is opened by the job; here all is checked that can be without.
       sources.requireReadable(source);
+      int dimension = start == null ? ANY_DIMENSION : start.codebook().dimension();
       parameters.request(
-          Integer.MAX_VALUE, parameters.integer("embedding_dim").orElse(ANY_DIMENSION));
-      shown = TrainingService.given(training);
+          Integer.MAX_VALUE, parameters.integer("embedding_dim").orElse(dimension), start);
+      shown = TrainingService.given(training, start);
     }
-    return jobs.accepted(service.submit(training, parameters.codebook(), shown, "", key));
+    return jobs.accepted(service.submit(training, parameters.codebook(), start, shown, "", key));
   }
 
   private static @Nullable String embeddingModel(
@@ -427,11 +450,14 @@ class TrainingController {
   }
 
   /** Opens the data to see whether the training fits them; all settings then in effect. */
-  private Map<String, Object> opened(StoredTraining training) throws IOException {
+  private Map<String, Object> opened(StoredTraining training, @Nullable StartVersion start)
+      throws IOException {
     try {
       OpenedSource source = work.open(training);
       return TrainingService.parameters(
-          training, work.request(training, source.rows(), source.dimension()), source.rows());
+          training,
+          work.request(training, start, source.rows(), source.dimension()),
+          source.rows());
     } catch (FormatException e) {
       throw new ProblemException(
           ProblemCode.SOURCE_INVALID, "the source cannot be trained from: " + e.getMessage());

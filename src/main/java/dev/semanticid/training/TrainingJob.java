@@ -53,7 +53,7 @@ record TrainingJob(
         status.state().wireName(),
         status.state() == State.RUNNING ? status.progress() : null,
         ended ? job.error() : null,
-        ended ? job.version() : null,
+        status.state() == State.SUCCEEDED ? job.version() : null,
         ended ? job.activated() : null,
         ended && report != null ? json.readValue(report, QuantizationReport.class) : null,
         job.parameters(),

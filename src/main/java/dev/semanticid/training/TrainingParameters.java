@@ -3,6 +3,7 @@ package dev.semanticid.training;
 import dev.semanticid.codebook.CodebookRegistry;
 import dev.semanticid.core.clustering.CentroidInitializer;
 import dev.semanticid.core.quantizer.ResidualQuantizerConfig;
+import dev.semanticid.core.quantizer.ResidualQuantizerTrainer;
 import dev.semanticid.source.SourceSpec;
 import dev.semanticid.source.SourceSpec.OnBadRow;
 import dev.semanticid.system.ProblemCode;
@@ -33,6 +34,9 @@ final class TrainingParameters {
 
   static final String ALGORITHM = "minibatch_kmeans";
 
+  /** The name of the version to begin with. */
+  static final String INIT_FROM = "init_from";
+
   /** Names that may come in the query beside a body of embeddings. */
   static final Set<String> QUERY =
       Set.of(
@@ -51,12 +55,17 @@ final class TrainingParameters {
           "shuffle",
           "initializer",
           "seed",
+          INIT_FROM,
           "activate",
           "quality_gate.min_unique_ratio",
           "quality_gate.max_dead_codes",
           "embedding_model",
           "on_bad_row",
           "dtype");
+
+  /** Those whose value is a string, whatever it looks like. */
+  private static final Set<String> TEXTS =
+      Set.of("codebook", "embedding_model", "dtype", INIT_FROM);
 
   private static final Set<String> SOURCE = Set.of("uri", "tensor", "column");
 
@@ -88,9 +97,8 @@ final class TrainingParameters {
           .forEach(width -> widths.add(scalar("", width.strip(), json)));
       return widths;
     }
-    boolean textual =
-        name.equals("codebook") || name.equals("embedding_model") || name.equals("dtype");
-    if (!textual && text.matches("-?[0-9]+(\\.[0-9]+)?([eE][-+]?[0-9]+)?|true|false")) {
+    if (!TEXTS.contains(name)
+        && text.matches("-?[0-9]+(\\.[0-9]+)?([eE][-+]?[0-9]+)?|true|false")) {
       try {
         return json.readTree(text);
       } catch (RuntimeException e) {
@@ -210,7 +218,18 @@ final class TrainingParameters {
     return CodebookRegistry.requireName("codebook", string("codebook").orElse("default"));
   }
 
-  private List<Integer> widths() {
+  /** The version to begin with, a number or an alias, if one is named. */
+  Optional<String> initFrom() {
+    Optional<String> given =
+        value(
+            INIT_FROM,
+            "be the number of a version or an alias",
+            node -> node.isString() || node.isIntegralNumber() ? node.asString() : null);
+    given.ifPresent(version -> CodebookRegistry.requireName(INIT_FROM, version));
+    return given;
+  }
+
+  private List<Integer> widths(@Nullable StartVersion start) {
     JsonNode node = values.get("codebook_width");
     Optional<Integer> hierarchies = integer("num_hierarchies");
     if (hierarchies.isPresent() && (hierarchies.get() < 1 || hierarchies.get() > 64)) {
@@ -235,15 +254,23 @@ final class TrainingParameters {
       }
       return widths;
     }
-    return Collections.nCopies(hierarchies.orElse(3), integer("codebook_width").orElse(256));
+    Optional<Integer> width = integer("codebook_width");
+    if (start != null) {
+      int levels = hierarchies.orElse(start.codebook().levels());
+      return width.isEmpty() && levels == start.codebook().levels()
+          ? start.codebook().widths()
+          : Collections.nCopies(levels, width.orElse(start.codebook().width(0)));
+    }
+    return Collections.nCopies(hierarchies.orElse(3), width.orElse(256));
   }
 
   /**
    * The request that the parameters make for data of a known shape.
    *
+   * @param start the version to begin with, whose shape and settings are the defaults
    * @throws ProblemException if a parameter cannot be, or does not fit the data
    */
-  TrainingRequest request(long rows, int dimension) {
+  TrainingRequest request(long rows, int dimension, @Nullable StartVersion start) {
     String algorithm = string("algorithm").orElse(ALGORITHM);
     if (!algorithm.equals(ALGORITHM)) {
       throw invalid("algorithm", "be " + ALGORITHM, algorithm);
@@ -257,7 +284,17 @@ final class TrainingParameters {
           .with("actual", dimension);
     }
     ResidualQuantizerConfig defaults = ResidualQuantizerConfig.reference(dimension);
-    List<Integer> widths = widths();
+    List<Integer> widths = widths(start);
+    boolean normalize =
+        bool("normalize_residuals")
+            .orElse(
+                start == null
+                    ? defaults.normalizeResiduals()
+                    : start.codebook().normalizeResiduals());
+    if (start != null) {
+      start.requireDimension(dimension);
+      start.requireSame(widths, normalize);
+    }
     int batchSize = integer("batch_size").orElse(defaults.batchSize());
     ResidualQuantizerConfig config;
     QualityGate gate;
@@ -278,7 +315,7 @@ final class TrainingParameters {
                       ResidualQuantizerConfig.defaultMaxSteps(
                           rows, Math.max(1, batchSize), widths.size())),
               number("learning_rate").orElse(defaults.learningRate()),
-              bool("normalize_residuals").orElse(defaults.normalizeResiduals()),
+              normalize,
               bool("train_layer_wise").orElse(defaults.trainLayerWise()),
               bool("track_residuals").orElse(defaults.trackResiduals()),
               bool("shuffle").orElse(defaults.shuffle()),
@@ -293,17 +330,17 @@ final class TrainingParameters {
       throw new ProblemException(ProblemCode.INVALID_PARAMETER, String.valueOf(e.getMessage()));
     }
     onBadRow();
-    int widest = Collections.max(config.codebookWidths());
-    if (rows < widest) {
+    long fewest = ResidualQuantizerTrainer.fewestRows(config, start != null);
+    if (rows < fewest) {
       throw new ProblemException(
               ProblemCode.TOO_FEW_ROWS,
-              "a codebook of width %d needs at least as many rows, the data has %d"
-                  .formatted(widest, rows))
-          .with("expected", widest)
+              "a codebook of width %d needs at least %d rows, the data has %d"
+                  .formatted(Collections.max(widths), fewest, rows))
+          .with("expected", fewest)
           .with("actual", rows);
     }
     return new TrainingRequest(
-        codebook(), config, activation(), gate, string("embedding_model").orElse(null));
+        codebook(), start, config, activation(), gate, string("embedding_model").orElse(null));
   }
 
   private Activation activation() {

@@ -9,6 +9,7 @@ import org.jspecify.annotations.Nullable;
  * A training as asked for, every default filled in.
  *
  * @param codebook the codebook to make a version of
+ * @param start the version to begin with; null to choose first centroids
  * @param config settings of the algorithm
  * @param activation when the version shall be served
  * @param gate what the version must reach to pass
@@ -16,6 +17,7 @@ import org.jspecify.annotations.Nullable;
  */
 record TrainingRequest(
     String codebook,
+    @Nullable StartVersion start,
     ResidualQuantizerConfig config,
     Activation activation,
     QualityGate gate,
@@ -52,7 +54,7 @@ record TrainingRequest(
 
   /** The same request with a model stated. */
   TrainingRequest withEmbeddingModel(String model) {
-    return new TrainingRequest(codebook, config, activation, gate, model);
+    return new TrainingRequest(codebook, start, config, activation, gate, model);
   }
 
   /** All settings by the names that clients know. */
@@ -62,7 +64,12 @@ record TrainingRequest(
     parameters.put("embedding_dim", config.embeddingDim());
     parameters.put("num_hierarchies", config.numHierarchies());
     parameters.put("codebook_width", config.codebookWidths());
-    parameters.put("init_buffer_size", config.initBufferSize());
+    if (start == null) {
+      parameters.put("init_buffer_size", config.initBufferSize());
+      parameters.put("initializer", TrainingParameters.wireName(config.initializer()));
+    } else {
+      parameters.put(TrainingParameters.INIT_FROM, start.number());
+    }
     parameters.put("batch_size", config.batchSize());
     parameters.put("max_steps", config.maxSteps());
     parameters.put("learning_rate", config.learningRate());
@@ -70,7 +77,6 @@ record TrainingRequest(
     parameters.put("train_layer_wise", config.trainLayerWise());
     parameters.put("track_residuals", config.trackResiduals());
     parameters.put("shuffle", config.shuffle());
-    parameters.put("initializer", TrainingParameters.wireName(config.initializer()));
     parameters.put("seed", config.seed());
     return parameters;
   }

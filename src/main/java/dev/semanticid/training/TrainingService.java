@@ -1,5 +1,6 @@
 package dev.semanticid.training;
 
+import dev.semanticid.codebook.CodebookRegistry;
 import dev.semanticid.job.Job;
 import dev.semanticid.job.JobRequest;
 import dev.semanticid.job.JobRunner;
@@ -22,16 +23,19 @@ class TrainingService {
   static final String PATH = "/train";
 
   private final JobRunner runner;
+  private final CodebookRegistry registry;
   private final JsonMapper json;
 
   TrainingService(
       @Qualifier(KIND) JobRunner runner,
       JobStore jobs,
+      CodebookRegistry registry,
       UploadSpool spool,
       Staging staging,
       JsonMapper json)
       throws IOException {
     this.runner = runner;
+    this.registry = registry;
     this.json = json;
     discardOrphans(jobs, spool, staging);
   }
@@ -67,8 +71,11 @@ class TrainingService {
   }
 
   /** The settings that a client gave, where the others depend on data not yet opened. */
-  static Map<String, Object> given(StoredTraining training) {
+  static Map<String, Object> given(StoredTraining training, @Nullable StartVersion start) {
     var parameters = new LinkedHashMap<String, Object>(training.parameters());
+    if (start != null) {
+      parameters.put(TrainingParameters.INIT_FROM, start.number());
+    }
     parameters.put("source", training.description());
     return parameters;
   }
@@ -76,6 +83,7 @@ class TrainingService {
   /**
    * Queues a training.
    *
+   * @param start the version it begins with, which is not deleted while the job needs it
    * @param parameters as clients shall see them
    * @param digest of an upload; empty for a source
    * @return its job, and whether it is a new one
@@ -83,6 +91,7 @@ class TrainingService {
   JobRunner.Submission submit(
       StoredTraining training,
       String codebook,
+      @Nullable StartVersion start,
       Map<String, Object> parameters,
       String digest,
       @Nullable String idempotencyKey) {
@@ -94,14 +103,17 @@ class TrainingService {
             training.elementType(),
             training.dimension(),
             training.embeddingModel());
-    return runner.submit(
+    var request =
         new JobRequest(
             KIND,
             codebook,
-            null,
+            start == null ? null : start.number(),
             json.writeValueAsString(training),
             parameters,
             idempotencyKey,
-            JobRequest.hash(json.writeValueAsString(nameless), digest)));
+            JobRequest.hash(json.writeValueAsString(nameless), digest));
+    return start == null
+        ? runner.submit(request)
+        : registry.keeping(codebook, start.number(), () -> runner.submit(request));
   }
 }

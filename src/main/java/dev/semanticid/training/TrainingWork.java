@@ -106,17 +106,44 @@ class TrainingWork implements JobWork {
     return sources.openFile(spool.file(String.valueOf(training.upload())), training.raw());
   }
 
+  /**
+   * The version that a training asks to begin with, as aliases point now; null if it names none.
+   *
+   * @param embeddingModel the model that its vectors come from, if stated
+   * @throws ProblemException if there is no such version, or it cannot be trained further
+   */
+  @Nullable StartVersion start(TrainingParameters parameters, @Nullable String embeddingModel) {
+    String asked = parameters.initFrom().orElse(null);
+    if (asked == null) {
+      return null;
+    }
+    String codebook = parameters.codebook();
+    StartVersion start = start(codebook, registry.require(codebook, asked));
+    EmbeddingModel.requireSame(start.embeddingModel(), embeddingModel);
+    return start;
+  }
+
+  private StartVersion start(String codebook, int number) {
+    return new StartVersion(codebook, number, registry.read(codebook, number)).requireCounts();
+  }
+
   /** The training that a stored one is on data of that shape, if it fits the memory budget. */
-  TrainingRequest request(StoredTraining training, long rows, int dimension) {
+  TrainingRequest request(
+      StoredTraining training, @Nullable StartVersion start, long rows, int dimension) {
     TrainingRequest request =
-        TrainingParameters.ofStored(training.parameters()).request(rows, dimension);
+        TrainingParameters.ofStored(training.parameters()).request(rows, dimension, start);
     if (request.embeddingModel() == null && training.embeddingModel() != null) {
       request = request.withEmbeddingModel(training.embeddingModel());
     }
+    if (request.embeddingModel() == null && start != null && start.embeddingModel() != null) {
+      request = request.withEmbeddingModel(start.embeddingModel());
+    }
     long bytes =
         Math.max(
-            ResidualQuantizerTrainer.memoryBytes(request.config(), rows),
-            QuantizationEvaluator.memoryBytes(request.config().codebookWidths(), dimension, rows));
+                ResidualQuantizerTrainer.memoryBytes(request.config(), rows),
+                QuantizationEvaluator.memoryBytes(
+                    request.config().codebookWidths(), dimension, rows))
+            + (start == null ? 0 : start.bytes());
     if (bytes > memoryBudget) {
       throw new ProblemException(
               ProblemCode.MEMORY_BUDGET_EXCEEDED,
@@ -141,14 +168,17 @@ class TrainingWork implements JobWork {
   public void run(JobRun run) throws IOException {
     Job job = run.job();
     StoredTraining training = json.readValue(job.request(), StoredTraining.class);
-    Staging.Staged staged = staged(run, training);
+    Integer number = job.version();
+    StartVersion start = number == null ? null : start(job.codebook(), number);
+    Staging.Staged staged = staged(run, training, start);
     try (VectorSource rows = staged.rows()) {
-      TrainingRequest request = request(training, rows.rows(), rows.dimension());
+      TrainingRequest request = request(training, start, rows.rows(), rows.dimension());
       new Training(run, training, request, rows, staged.skipped()).run();
     }
   }
 
-  private Staging.Staged staged(JobRun run, StoredTraining training) throws IOException {
+  private Staging.Staged staged(JobRun run, StoredTraining training, @Nullable StartVersion start)
+      throws IOException {
     Job job = run.job();
     Found before = job.source() == null ? null : json.readValue(job.source(), Found.class);
     if (before != null) {
@@ -165,7 +195,7 @@ class TrainingWork implements JobWork {
     }
     if (before == null) {
       // Refused before a long reading rather than behind it.
-      request(training, source.rows(), source.dimension());
+      request(training, start, source.rows(), source.dimension());
     }
     run.beginPhase("reading", 0);
     Staging.Staged staged =
@@ -181,7 +211,7 @@ class TrainingWork implements JobWork {
       VectorSource rows = staged.rows();
       Map<String, Object> parameters =
           TrainingService.parameters(
-              training, request(training, rows.rows(), rows.dimension()), rows.rows());
+              training, request(training, start, rows.rows(), rows.dimension()), rows.rows());
       if (staged.skipped() > 0) {
         parameters.put("skipped_rows", staged.skipped());
       }
@@ -262,9 +292,7 @@ class TrainingWork implements JobWork {
     void run() throws IOException {
       var trainer = new ResidualQuantizerTrainer(request.config(), backend, pool, screening);
       run.beginPhase("initialization", 0);
-      TrainingCheckpoint checkpoint = checkpoint();
-      ResidualQuantizerTrainer.Result result =
-          checkpoint == null ? trainer.train(rows, this) : trainer.resume(rows, checkpoint, this);
+      ResidualQuantizerTrainer.Result result = train(trainer, request.start());
       Codebook codebook = result.codebook().withProvenance(provenance(result.bufferRows()));
       QuantizationReport report;
       run.beginPhase("evaluation", 0);
@@ -277,6 +305,16 @@ class TrainingWork implements JobWork {
               new TrainingState(
                   result.counts(), report.levels().stream().map(LevelReport::meanNorm).toList())),
           report.withNotes(notes(result.bufferRows())));
+    }
+
+    private ResidualQuantizerTrainer.Result train(
+        ResidualQuantizerTrainer trainer, @Nullable StartVersion start) throws IOException {
+      Codebook from = start == null ? null : start.codebook();
+      TrainingCheckpoint checkpoint = checkpoint();
+      if (checkpoint != null) {
+        return trainer.resume(rows, from, checkpoint, this);
+      }
+      return from == null ? trainer.train(rows, this) : trainer.trainFrom(rows, from, this);
     }
 
     private @Nullable TrainingCheckpoint checkpoint() throws IOException {
@@ -326,7 +364,7 @@ class TrainingWork implements JobWork {
     private List<String> notes(List<Integer> bufferRows) {
       var notes = new ArrayList<String>();
       for (int l = 0; l < bufferRows.size(); l++) {
-        if (bufferRows.get(l) < request.config().initBufferSize()) {
+        if (request.start() == null && bufferRows.get(l) < request.config().initBufferSize()) {
           notes.add(
               "level %d chose its first centroids from %d rows, all that reached it, instead of"
                       .formatted(l, bufferRows.get(l))
@@ -344,7 +382,12 @@ class TrainingWork implements JobWork {
       request.parameters().forEach((name, value) -> values.put(name, value.toString()));
       values.put("source", stored.description());
       values.put("rows", Long.toString(rows.rows()));
-      values.put("init_buffer_rows", bufferRows.toString());
+      StartVersion start = request.start();
+      if (start == null) {
+        values.put("init_buffer_rows", bufferRows.toString());
+      } else {
+        values.put("init_from_fingerprint", start.codebook().fingerprint());
+      }
       values.put("service_version", serviceVersion);
       values.put("backend", backend.name());
       values.put("job", run.job().id());

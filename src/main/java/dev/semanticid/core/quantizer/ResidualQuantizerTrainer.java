@@ -25,6 +25,9 @@ import org.jspecify.annotations.Nullable;
  * all levels: a level begins as soon as the one above it has centroids, levels that have some stay
  * fixed until the last one has, and then {@code maxSteps} batches move all of them.
  *
+ * <p>A training that continues a codebook has no buffers to fill: each level begins with the
+ * codebook's centroids and counts, and every batch is an update step.
+ *
  * <p>The same data, settings and seed give the same bytes, whatever the threads and the backend:
  * rows are assigned as the encoder assigns them, and all that enters a centroid is float64 in a
  * fixed order. Rows with an exhausted residual ({@link Codebook#EXHAUSTED_NORM}) are left out
@@ -95,19 +98,36 @@ public final class ResidualQuantizerTrainer {
    * @throws IOException if it cannot be read
    */
   public Result train(VectorSource source, TrainingListener listener) throws IOException {
-    return train(source, null, null, listener);
+    return train(source, null, null, null, listener);
+  }
+
+  /**
+   * Trains a finished codebook further: from its centroids on, and with the rows N_k that they have
+   * absorbed, so that new rows move them no more than they would have as part of the old data.
+   *
+   * @param from the codebook, with its training state
+   * @throws IllegalArgumentException if it has no training state, or another shape or other
+   *     settings than this trainer, or the source has no row
+   */
+  public Result trainFrom(VectorSource source, Codebook from, TrainingListener listener)
+      throws IOException {
+    return train(source, null, from, null, listener);
   }
 
   /**
    * Continues a training that stopped.
    *
+   * @param from the codebook that it began with, or null if it chose its first centroids
    * @param checkpoint where it stopped, with the same data and settings
    * @throws IllegalArgumentException if it is none of a training with these settings
    */
   public Result resume(
-      VectorSource source, TrainingCheckpoint checkpoint, TrainingListener listener)
+      VectorSource source,
+      @Nullable Codebook from,
+      TrainingCheckpoint checkpoint,
+      TrainingListener listener)
       throws IOException {
-    return train(source, null, checkpoint, listener);
+    return train(source, null, from, checkpoint, listener);
   }
 
   /**
@@ -119,12 +139,13 @@ public final class ResidualQuantizerTrainer {
   public Result train(
       VectorSource source, @Nullable List<float[]> initialCentroids, TrainingListener listener)
       throws IOException {
-    return train(source, initialCentroids, null, listener);
+    return train(source, initialCentroids, null, null, listener);
   }
 
   private Result train(
       VectorSource source,
       @Nullable List<float[]> initialCentroids,
+      @Nullable Codebook from,
       @Nullable TrainingCheckpoint checkpoint,
       TrainingListener listener)
       throws IOException {
@@ -133,18 +154,21 @@ public final class ResidualQuantizerTrainer {
           "embedding_dim is %d, the data has dimension %d"
               .formatted(config.embeddingDim(), source.dimension()));
     }
-    int widest = Collections.max(config.codebookWidths());
-    if (source.rows() < widest) {
+    if (from != null) {
+      requireContinuable(from);
+    }
+    long fewest = fewestRows(config, from != null);
+    if (source.rows() < fewest) {
       throw new IllegalArgumentException(
-          "a codebook of width %d needs at least as many rows, the data has %d"
-              .formatted(widest, source.rows()));
+          "a codebook of width %d needs at least %d rows, the data has %d"
+              .formatted(Collections.max(config.codebookWidths()), fewest, source.rows()));
     }
     if (initialCentroids != null && initialCentroids.size() != config.numHierarchies()) {
       throw new IllegalArgumentException(
           "initial centroids of %d levels for %d"
               .formatted(initialCentroids.size(), config.numHierarchies()));
     }
-    try (var run = new Run(source, initialCentroids, listener)) {
+    try (var run = new Run(source, initialCentroids, from, listener)) {
       if (checkpoint != null) {
         run.resume(checkpoint);
       }
@@ -157,11 +181,41 @@ public final class ResidualQuantizerTrainer {
     }
   }
 
+  /**
+   * The fewest rows that can be trained from: the first centroids of the widest level are chosen
+   * among them, unless a codebook is continued.
+   */
+  public static long fewestRows(ResidualQuantizerConfig config, boolean continued) {
+    return continued ? 1 : Collections.max(config.codebookWidths());
+  }
+
+  private void requireContinuable(Codebook from) {
+    if (from.dimension() != config.embeddingDim()
+        || !from.widths().equals(config.codebookWidths())
+        || !from.settings().equals(config.codebookSettings())) {
+      throw new IllegalArgumentException(
+          "expected a codebook of dimension %d, widths %s and %s, got dimension %d, widths %s and %s"
+              .formatted(
+                  config.embeddingDim(),
+                  config.codebookWidths(),
+                  config.codebookSettings(),
+                  from.dimension(),
+                  from.widths(),
+                  from.settings()));
+    }
+    if (from.trainingState() == null) {
+      throw new IllegalArgumentException(
+          "the codebook cannot be trained further: it does not know how many rows its centroids"
+              + " have absorbed");
+    }
+  }
+
   /** One training. */
   private final class Run implements AutoCloseable {
 
     private final VectorSource source;
     private final @Nullable List<float[]> initialCentroids;
+    private final @Nullable Codebook from;
     private final TrainingListener listener;
     private final BatchStream stream;
     private final List<MiniBatchKMeans> levels = new ArrayList<>();
@@ -173,9 +227,14 @@ public final class ResidualQuantizerTrainer {
 
     private double inputSquaredNorms;
 
-    Run(VectorSource source, @Nullable List<float[]> initialCentroids, TrainingListener listener) {
+    Run(
+        VectorSource source,
+        @Nullable List<float[]> initialCentroids,
+        @Nullable Codebook from,
+        TrainingListener listener) {
       this.source = source;
       this.initialCentroids = initialCentroids;
+      this.from = from;
       this.listener = listener;
       this.stream = new BatchStream(source, config);
       int bufferRows = (int) Math.min(config.initBufferSize(), source.rows());
@@ -199,6 +258,7 @@ public final class ResidualQuantizerTrainer {
     void layerWise() throws IOException {
       int steps = config.maxSteps() / levels.size();
       for (int l = initialized() > 0 ? initialized() - 1 : 0; l < levels.size(); l++) {
+        continueFrom(l);
         while (!levels.get(l).initialized()) {
           readBatch();
           descendTo(l);
@@ -218,6 +278,9 @@ public final class ResidualQuantizerTrainer {
 
     void jointly() throws IOException {
       MiniBatchKMeans last = levels.getLast();
+      for (int l = 0; l < levels.size(); l++) {
+        continueFrom(l);
+      }
       while (!last.initialized() || stepsTaken[levels.size() - 1] < config.maxSteps()) {
         boolean updating = last.initialized();
         if (updating) {
@@ -243,6 +306,14 @@ public final class ResidualQuantizerTrainer {
         }
       }
       listener.onCheckpoint(this::checkpoint);
+    }
+
+    /** Gives a level that has no centroids those of the codebook to be continued, if one is. */
+    private void continueFrom(int l) {
+      TrainingState state = from == null ? null : from.trainingState();
+      if (from != null && state != null && !levels.get(l).initialized()) {
+        levels.get(l).resume(from.centroids(l).data(), state.counts().get(l), 0);
+      }
     }
 
     /** Levels that have centroids. */

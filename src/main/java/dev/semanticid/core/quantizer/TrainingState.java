@@ -19,5 +19,13 @@ public record TrainingState(List<long[]> counts, List<Double> meanNorms) {
       throw new IllegalArgumentException(
           "counts of %d levels but mean norms of %d".formatted(counts.size(), meanNorms.size()));
     }
+    for (int l = 0; l < counts.size(); l++) {
+      for (long count : counts.get(l)) {
+        if (count < 0) {
+          throw new IllegalArgumentException(
+              "level %d counts %d rows; counts must not be negative".formatted(l, count));
+        }
+      }
+    }
   }
 }

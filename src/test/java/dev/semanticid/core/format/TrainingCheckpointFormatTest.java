@@ -8,10 +8,12 @@ import dev.semanticid.core.clustering.CentroidInitializer;
 import dev.semanticid.core.clustering.IterationStats;
 import dev.semanticid.core.compute.JavaBackend;
 import dev.semanticid.core.compute.WorkerPool;
+import dev.semanticid.core.quantizer.Codebook;
 import dev.semanticid.core.quantizer.ResidualQuantizerConfig;
 import dev.semanticid.core.quantizer.ResidualQuantizerTrainer;
 import dev.semanticid.core.quantizer.TrainingCheckpoint;
 import dev.semanticid.core.quantizer.TrainingListener;
+import dev.semanticid.core.quantizer.TrainingState;
 import dev.semanticid.core.vector.InMemoryVectorSource;
 import dev.semanticid.core.vector.VectorBatch;
 import dev.semanticid.core.vector.VectorSource;
@@ -24,6 +26,7 @@ import java.util.Arrays;
 import java.util.List;
 import java.util.SplittableRandom;
 import java.util.function.Supplier;
+import org.jspecify.annotations.Nullable;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
@@ -105,25 +108,42 @@ class TrainingCheckpointFormatTest {
       var trainer =
           new ResidualQuantizerTrainer(
               config(normalize, layerWise, shuffle, bufferRows), backend, pool);
-      var recorder = new Recorder();
-      ResidualQuantizerTrainer.Result expected = trainer.train(rows, recorder);
-      assertThat(recorder.checkpoints).hasSize(25);
-      for (int i = 0; i < recorder.checkpoints.size(); i++) {
-        byte[] checkpoint = recorder.checkpoints.get(i);
-        var again = new Recorder();
-        ResidualQuantizerTrainer.Result result =
-            trainer.resume(
-                rows, TrainingCheckpointFormat.read(new ByteArrayInputStream(checkpoint)), again);
-        assertThat(result.codebook().fingerprint()).isEqualTo(expected.codebook().fingerprint());
-        assertThat(result.counts().toArray(long[][]::new))
-            .isDeepEqualTo(expected.counts().toArray(long[][]::new));
-        assertThat(result.bufferRows()).isEqualTo(expected.bufferRows());
-        List<IterationStats> left =
-            recorder.steps.subList(recorder.stepsBefore.get(i), recorder.steps.size());
-        assertThat(again.steps).isEqualTo(left);
-        assertThat(again.checkpoints.getFirst()).isEqualTo(checkpoint);
-      }
+      ResidualQuantizerTrainer.Result first = resumed(trainer, rows, null);
+      Codebook from =
+          first
+              .codebook()
+              .withTrainingState(new TrainingState(first.counts(), List.of(1.0, 1.0, 1.0)));
+      resumed(trainer, rows, from);
     }
+  }
+
+  /** Trains, then resumes from every checkpoint of that. */
+  private static ResidualQuantizerTrainer.Result resumed(
+      ResidualQuantizerTrainer trainer, VectorSource rows, @Nullable Codebook from)
+      throws IOException {
+    var recorder = new Recorder();
+    ResidualQuantizerTrainer.Result expected =
+        from == null ? trainer.train(rows, recorder) : trainer.trainFrom(rows, from, recorder);
+    assertThat(recorder.checkpoints).hasSize(25);
+    for (int i = 0; i < recorder.checkpoints.size(); i++) {
+      byte[] checkpoint = recorder.checkpoints.get(i);
+      var again = new Recorder();
+      ResidualQuantizerTrainer.Result result =
+          trainer.resume(
+              rows,
+              from,
+              TrainingCheckpointFormat.read(new ByteArrayInputStream(checkpoint)),
+              again);
+      assertThat(result.codebook().fingerprint()).isEqualTo(expected.codebook().fingerprint());
+      assertThat(result.counts().toArray(long[][]::new))
+          .isDeepEqualTo(expected.counts().toArray(long[][]::new));
+      assertThat(result.bufferRows()).isEqualTo(expected.bufferRows());
+      List<IterationStats> left =
+          recorder.steps.subList(recorder.stepsBefore.get(i), recorder.steps.size());
+      assertThat(again.steps).isEqualTo(left);
+      assertThat(again.checkpoints.getFirst()).isEqualTo(checkpoint);
+    }
+    return expected;
   }
 
   @Test
@@ -138,7 +158,7 @@ class TrainingCheckpointFormatTest {
       TrainingCheckpoint oneLevel =
           TrainingCheckpointFormat.read(new ByteArrayInputStream(recorder.checkpoints.getFirst()));
       assertThatIllegalArgumentException()
-          .isThrownBy(() -> jointly.resume(rows, oneLevel, TrainingListener.NONE));
+          .isThrownBy(() -> jointly.resume(rows, null, oneLevel, TrainingListener.NONE));
     }
   }
 

@@ -62,17 +62,32 @@ final class ReferenceTrainer {
   /** Trains on n × d rows from given first centroids; the settings must not ask for a shuffle. */
   static Outcome train(
       ResidualQuantizerConfig config, float[] data, List<float[]> initialCentroids) {
+    return new ReferenceTrainer(config, data, initialCentroids).run();
+  }
+
+  /** Trains further from centroids that have absorbed so many rows: no buffer is filled. */
+  static Outcome trainFrom(
+      ResidualQuantizerConfig config,
+      float[] data,
+      List<float[]> centroids,
+      List<long[]> absorbed) {
+    var trainer = new ReferenceTrainer(config, data, centroids);
+    Arrays.fill(trainer.initialized, true);
+    trainer.counts.clear();
+    absorbed.forEach(counts -> trainer.counts.add(counts.clone()));
+    return trainer.run();
+  }
+
+  private Outcome run() {
     if (config.shuffle()) {
       throw new IllegalArgumentException("the reference follows the order of the data");
     }
-    var trainer = new ReferenceTrainer(config, data, initialCentroids);
     if (config.trainLayerWise()) {
-      trainer.layerWise();
+      layerWise();
     } else {
-      trainer.jointly();
+      jointly();
     }
-    var bufferRows = Arrays.stream(trainer.buffered).boxed().toList();
-    return new Outcome(trainer.centroids, trainer.counts, bufferRows, trainer.steps);
+    return new Outcome(centroids, counts, Arrays.stream(buffered).boxed().toList(), steps);
   }
 
   private void layerWise() {

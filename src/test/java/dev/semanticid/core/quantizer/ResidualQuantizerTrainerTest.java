@@ -22,8 +22,10 @@ import dev.semanticid.nd4j.Nd4jBackend;
 import java.io.IOException;
 import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.Collections;
 import java.util.HashSet;
 import java.util.List;
+import java.util.Objects;
 import java.util.SplittableRandom;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.stream.IntStream;
@@ -85,7 +87,25 @@ class ResidualQuantizerTrainerTest {
     }
   }
 
-  record Case(int n, double learningRate, boolean track, Settings settings) {}
+  record Case(int n, double learningRate, boolean track, Settings settings) {
+
+    /** In the order of the data, as the reference wants it. */
+    ResidualQuantizerConfig config() {
+      return new ResidualQuantizerConfig(
+          settings.d(),
+          settings.widths(),
+          settings.bufferSize(),
+          settings.batchSize(),
+          settings.maxSteps(),
+          learningRate,
+          settings.normalize(),
+          settings.layerWise(),
+          track,
+          false,
+          CentroidInitializer.KMEANS_PLUS_PLUS,
+          1);
+    }
+  }
 
   static Stream<Case> cases() {
     var cases = new ArrayList<Case>();
@@ -126,20 +146,7 @@ class ResidualQuantizerTrainerTest {
   @MethodSource("cases")
   void train_fromGivenCentroids_followsTheDefinitionStepByStep(Case given) throws IOException {
     Settings s = given.settings();
-    var config =
-        new ResidualQuantizerConfig(
-            s.d(),
-            s.widths(),
-            s.bufferSize(),
-            s.batchSize(),
-            s.maxSteps(),
-            given.learningRate(),
-            s.normalize(),
-            s.layerWise(),
-            given.track(),
-            false,
-            CentroidInitializer.KMEANS_PLUS_PLUS,
-            1);
+    ResidualQuantizerConfig config = given.config();
     var random = new SplittableRandom(given.n() + s.d());
     float[] data = clustered(random, given.n(), s.d(), 6);
     var initial = new ArrayList<float[]>();
@@ -154,11 +161,135 @@ class ResidualQuantizerTrainerTest {
             .train(source(data, s.d()), initial, stats::add);
     ReferenceTrainer.Outcome expected = ReferenceTrainer.train(config, data, initial);
 
+    assertSame(result, stats, expected);
+    for (int l = 0; l < s.widths().size(); l++) {
+      assertThat(initial.get(l)).as("the caller's array").isEqualTo(unchanged.get(l));
+    }
+    assertThat(result.codebook().settings().normalizeResiduals()).isEqualTo(s.normalize());
+  }
+
+  /** Half of the data makes a codebook, the other half trains it further. */
+  @ParameterizedTest
+  @MethodSource("cases")
+  void trainFrom_aCodebook_followsTheDefinitionStepByStep(Case given) throws IOException {
+    ResidualQuantizerConfig config = given.config();
+    int d = given.settings().d();
+    float[] data = clustered(new SplittableRandom(given.n() + d), given.n(), d, 6);
+    int half = given.n() / 2 * d;
+    var trainer = new ResidualQuantizerTrainer(config, java, pools.get(1));
+    Codebook from = continuable(trainer.train(source(Arrays.copyOf(data, half), d), s -> {}));
+    List<float[]> centroids = centroids(from);
+    List<long[]> counts = state(from).counts();
+
+    float[] more = Arrays.copyOfRange(data, half, data.length);
+    var stats = new ArrayList<IterationStats>();
+    ResidualQuantizerTrainer.Result result = trainer.trainFrom(source(more, d), from, stats::add);
+    assertSame(result, stats, ReferenceTrainer.trainFrom(config, more, centroids, counts));
+    assertThat(stats).allMatch(step -> step.phase() == Phase.UPDATE);
+    assertThat(from.fingerprint())
+        .as("the codebook continued")
+        .isEqualTo(
+            Codebook.of(from.settings(), d, centroids(from), Provenance.UNKNOWN).fingerprint());
+    assertThat(state(from).counts().toArray(long[][]::new))
+        .isDeepEqualTo(counts.toArray(long[][]::new));
+  }
+
+  @ParameterizedTest
+  @ValueSource(booleans = {true, false})
+  void trainFrom_aCodebook_staysNearItAndKeepsItsNumbering(boolean layerWise) throws IOException {
+    int d = 12;
+    var settings = new Settings(d, List.of(16, 16, 16), 400, 150, 300, true, layerWise);
+    float[] data = clustered(new SplittableRandom(7), 1200, d, 60);
+    ResidualQuantizerConfig config = settings.config();
+    Codebook from = continuable(train(config, data, d));
+    float[] more = clustered(new SplittableRandom(7), 1260, d, 60);
+    Codebook further =
+        new ResidualQuantizerTrainer(config, java, pools.get(1))
+            .trainFrom(source(more, d), from, s -> {})
+            .codebook();
+    Codebook fresh = train(settings.config(true, config.initializer(), 43), more, d).codebook();
+    assertThat(changed(from, further, data)).isLessThan(0.25);
+    assertThat(changed(from, fresh, data)).isGreaterThan(0.9);
+  }
+
+  /** The share of rows whose first code two codebooks differ in. */
+  private static double changed(Codebook one, Codebook other, float[] data) {
+    int n = data.length / one.dimension();
+    int levels = one.levels();
+    int[] before = new ReferenceQuantizer(one).encodeAll(data, n);
+    int[] after = new ReferenceQuantizer(other).encodeAll(data, n);
+    return IntStream.range(0, n).filter(i -> before[i * levels] != after[i * levels]).count()
+        / (double) n;
+  }
+
+  @Test
+  void trainFrom_fewerRowsThanCentroids_isEnough() throws IOException {
+    var settings = new Settings(4, List.of(9, 5), 20, 10, 6, true, true);
+    float[] data = gaussians(new SplittableRandom(1), 40 * 4, 1);
+    Codebook from = continuable(train(settings.config(), data, 4));
+    var trainer = new ResidualQuantizerTrainer(settings.config(), java, pools.getFirst());
+    ResidualQuantizerTrainer.Result result =
+        trainer.trainFrom(source(Arrays.copyOf(data, 2 * 4), 4), from, s -> {});
+    // three steps of the two rows
+    assertThat(Arrays.stream(result.counts().getFirst()).sum())
+        .isEqualTo(Arrays.stream(state(from).counts().getFirst()).sum() + 6);
+  }
+
+  @Test
+  void trainFrom_anotherShapeOrWithoutCounts_isRefusedWithBoth() throws IOException {
+    var settings = new Settings(4, List.of(5, 3), 20, 10, 6, true, true);
+    float[] data = gaussians(new SplittableRandom(1), 40 * 4, 1);
+    Codebook from = continuable(train(settings.config(), data, 4));
+    for (Settings others :
+        List.of(
+            new Settings(3, List.of(5, 3), 20, 10, 6, true, true),
+            new Settings(4, List.of(5, 4), 20, 10, 6, true, true),
+            new Settings(4, List.of(5, 3, 3), 20, 10, 6, true, true),
+            new Settings(4, List.of(5, 3), 20, 10, 6, false, true))) {
+      var trainer = new ResidualQuantizerTrainer(others.config(), java, pools.getFirst());
+      var rows = source(new float[others.d() * 10], others.d());
+      assertThatIllegalArgumentException()
+          .isThrownBy(() -> trainer.trainFrom(rows, from, s -> {}))
+          .withMessageContainingAll(
+              "dimension " + others.d(),
+              "widths " + others.widths(),
+              "dimension 4, widths [5, 3]",
+              "normalizeResiduals=" + others.normalize());
+    }
+    Codebook bare = Codebook.of(from.settings(), 4, centroids(from), Provenance.UNKNOWN);
+    var trainer = new ResidualQuantizerTrainer(settings.config(), java, pools.getFirst());
+    assertThatIllegalArgumentException()
+        .isThrownBy(() -> trainer.trainFrom(source(data, 4), bare, s -> {}))
+        .withMessageContaining("absorbed");
+  }
+
+  private static List<float[]> centroids(Codebook codebook) {
+    return IntStream.range(0, codebook.levels())
+        .mapToObj(l -> codebook.centroids(l).data().clone())
+        .toList();
+  }
+
+  private static TrainingState state(Codebook codebook) {
+    return Objects.requireNonNull(codebook.trainingState());
+  }
+
+  /** What a training made, with what it takes to train it further. */
+  private static Codebook continuable(ResidualQuantizerTrainer.Result result) {
+    return result
+        .codebook()
+        .withTrainingState(
+            new TrainingState(result.counts(), Collections.nCopies(result.counts().size(), 1.0)));
+  }
+
+  private static void assertSame(
+      ResidualQuantizerTrainer.Result result,
+      List<IterationStats> stats,
+      ReferenceTrainer.Outcome expected) {
     assertThat(stats).hasSameSizeAs(expected.steps());
     for (int i = 0; i < stats.size(); i++) {
       assertSameStep("step " + i, stats.get(i), expected.steps().get(i));
     }
-    for (int l = 0; l < s.widths().size(); l++) {
+    for (int l = 0; l < expected.centroids().size(); l++) {
       float[] trained = result.codebook().centroids(l).data();
       assertThat(trained).hasSameSizeAs(expected.centroids().get(l));
       for (int i = 0; i < trained.length; i++) {
@@ -167,10 +298,8 @@ class ResidualQuantizerTrainerTest {
             .isCloseTo(expected.centroids().get(l)[i], within(1e-6));
       }
       assertThat(result.counts().get(l)).isEqualTo(expected.counts().get(l));
-      assertThat(initial.get(l)).as("the caller's array").isEqualTo(unchanged.get(l));
     }
     assertThat(result.bufferRows()).isEqualTo(expected.bufferRows());
-    assertThat(result.codebook().settings().normalizeResiduals()).isEqualTo(s.normalize());
   }
 
   private static void assertSameStep(
