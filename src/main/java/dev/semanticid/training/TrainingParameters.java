@@ -2,6 +2,7 @@ package dev.semanticid.training;
 
 import dev.semanticid.codebook.CodebookRegistry;
 import dev.semanticid.core.clustering.CentroidInitializer;
+import dev.semanticid.core.quantizer.Algorithm;
 import dev.semanticid.core.quantizer.ResidualQuantizerConfig;
 import dev.semanticid.core.quantizer.ResidualQuantizerTrainer;
 import dev.semanticid.source.SourceSpec;
@@ -32,8 +33,6 @@ import tools.jackson.databind.json.JsonMapper;
  */
 final class TrainingParameters {
 
-  static final String ALGORITHM = "minibatch_kmeans";
-
   /** The name of the version to begin with. */
   static final String INIT_FROM = "init_from";
 
@@ -42,6 +41,10 @@ final class TrainingParameters {
       Set.of(
           "codebook",
           "algorithm",
+          "tolerance",
+          "refine",
+          "beam_size",
+          "balance",
           "embedding_dim",
           "num_hierarchies",
           "codebook_width",
@@ -271,10 +274,8 @@ final class TrainingParameters {
    * @throws ProblemException if a parameter cannot be, or does not fit the data
    */
   TrainingRequest request(long rows, int dimension, @Nullable StartVersion start) {
-    String algorithm = string("algorithm").orElse(ALGORITHM);
-    if (!algorithm.equals(ALGORITHM)) {
-      throw invalid("algorithm", "be " + ALGORITHM, algorithm);
-    }
+    Algorithm algorithm =
+        choice("algorithm", Algorithm.values()).orElse(Algorithm.MINIBATCH_KMEANS);
     Optional<Integer> stated = integer("embedding_dim");
     if (stated.isPresent() && stated.get() != dimension) {
       throw new ProblemException(
@@ -313,19 +314,25 @@ final class TrainingParameters {
               integer("max_steps")
                   .orElse(
                       ResidualQuantizerConfig.defaultMaxSteps(
-                          rows, Math.max(1, batchSize), widths.size())),
+                          algorithm, rows, Math.max(1, batchSize), widths.size())),
               number("learning_rate").orElse(defaults.learningRate()),
               normalize,
               bool("train_layer_wise").orElse(defaults.trainLayerWise()),
               bool("track_residuals").orElse(defaults.trackResiduals()),
               bool("shuffle").orElse(defaults.shuffle()),
-              initializer(),
+              choice("initializer", CentroidInitializer.values()).orElse(defaults.initializer()),
               value(
                       "seed",
                       "be a whole number below 2⁶³",
                       node ->
                           node.isIntegralNumber() && node.canConvertToLong() ? node.asLong() : null)
-                  .orElse(defaults.seed()));
+                  .orElse(defaults.seed()),
+              algorithm,
+              number("tolerance").orElse(defaults.tolerance()),
+              integer("refine").orElse(defaults.refine()),
+              integer("beam_size")
+                  .orElse(start == null ? 1 : start.codebook().settings().beamSize()),
+              bool("balance").orElse(start != null && start.codebook().weighted()));
     } catch (IllegalArgumentException e) {
       throw new ProblemException(ProblemCode.INVALID_PARAMETER, String.valueOf(e.getMessage()));
     }
@@ -344,27 +351,30 @@ final class TrainingParameters {
   }
 
   private Activation activation() {
-    String given = string("activate").orElse("if_passes");
-    for (Activation activation : Activation.values()) {
-      if (activation.name().toLowerCase(Locale.ROOT).equals(given)) {
-        return activation;
-      }
-    }
-    throw invalid("activate", "be always, if_passes or never", given);
+    return choice("activate", Activation.values()).orElse(Activation.IF_PASSES);
   }
 
-  private CentroidInitializer initializer() {
-    String given = string("initializer").orElse(wireName(CentroidInitializer.KMEANS_PLUS_PLUS));
-    for (CentroidInitializer initializer : CentroidInitializer.values()) {
-      if (wireName(initializer).equals(given)) {
-        return initializer;
+  /** One of some constants, by its name in lower case. */
+  private <E extends Enum<E>> Optional<E> choice(String parameter, E[] constants) {
+    Optional<String> given = string(parameter);
+    if (given.isEmpty()) {
+      return Optional.empty();
+    }
+    for (E constant : constants) {
+      if (wireName(constant).equals(given.get())) {
+        return Optional.of(constant);
       }
     }
-    throw invalid("initializer", "be kmeans_plus_plus or random", given);
+    List<String> names = Arrays.stream(constants).map(TrainingParameters::wireName).toList();
+    throw invalid(
+        parameter,
+        "be %s or %s"
+            .formatted(String.join(", ", names.subList(0, names.size() - 1)), names.getLast()),
+        given.get());
   }
 
-  /** {@code kmeans_plus_plus} or {@code random}. */
-  static String wireName(CentroidInitializer initializer) {
-    return initializer.name().toLowerCase(Locale.ROOT);
+  /** A constant's name in JSON: {@code kmeans_plus_plus}, {@code lloyd}, … */
+  static String wireName(Enum<?> constant) {
+    return constant.name().toLowerCase(Locale.ROOT);
   }
 }

@@ -1,5 +1,6 @@
 package dev.semanticid.training;
 
+import dev.semanticid.core.quantizer.Algorithm;
 import dev.semanticid.core.quantizer.ResidualQuantizerConfig;
 import java.util.LinkedHashMap;
 import java.util.Map;
@@ -60,7 +61,7 @@ record TrainingRequest(
   /** All settings by the names that clients know. */
   Map<String, Object> parameters() {
     var parameters = new LinkedHashMap<String, Object>();
-    parameters.put("algorithm", TrainingParameters.ALGORITHM);
+    parameters.put("algorithm", TrainingParameters.wireName(config.algorithm()));
     parameters.put("embedding_dim", config.embeddingDim());
     parameters.put("num_hierarchies", config.numHierarchies());
     parameters.put("codebook_width", config.codebookWidths());
@@ -72,7 +73,14 @@ record TrainingRequest(
     }
     parameters.put("batch_size", config.batchSize());
     parameters.put("max_steps", config.maxSteps());
-    parameters.put("learning_rate", config.learningRate());
+    if (config.algorithm() == Algorithm.LLOYD) {
+      parameters.put("tolerance", config.tolerance());
+    } else {
+      parameters.put("learning_rate", config.learningRate());
+    }
+    parameters.put("refine", config.refine());
+    parameters.put("beam_size", config.beamSize());
+    parameters.put("balance", config.balance());
     parameters.put("normalize_residuals", config.normalizeResiduals());
     parameters.put("train_layer_wise", config.trainLayerWise());
     parameters.put("track_residuals", config.trackResiduals());

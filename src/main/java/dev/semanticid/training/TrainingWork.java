@@ -8,6 +8,7 @@ import dev.semanticid.core.evaluation.LevelReport;
 import dev.semanticid.core.evaluation.QuantizationEvaluator;
 import dev.semanticid.core.evaluation.QuantizationReport;
 import dev.semanticid.core.format.TrainingCheckpointFormat;
+import dev.semanticid.core.quantizer.Algorithm;
 import dev.semanticid.core.quantizer.Codebook;
 import dev.semanticid.core.quantizer.Provenance;
 import dev.semanticid.core.quantizer.ResidualQuantizer;
@@ -404,14 +405,13 @@ class TrainingWork implements JobWork {
     public void onStep(IterationStats stats) {
       run.checkWanted();
       String phase = stats.phase().name().toLowerCase(Locale.ROOT);
-      rowsRead += Math.min(request.config().batchSize(), rows.rows());
+      ResidualQuantizerConfig config = request.config();
+      boolean update = stats.phase() != IterationStats.Phase.INITIALIZATION;
+      if (!update || config.algorithm() == Algorithm.MINIBATCH_KMEANS) {
+        rowsRead += Math.min(config.batchSize(), rows.rows());
+      }
       double rate = run.rowsDone(rowsRead);
-      int levels = request.config().numHierarchies();
-      boolean update = stats.phase() == IterationStats.Phase.UPDATE;
-      double ofLevel = update ? (double) stats.step() / Math.max(1, stats.steps()) : 0;
-      double trained =
-          TRAINED
-              * (request.config().trainLayerWise() ? (stats.level() + ofLevel) / levels : ofLevel);
+      double trained = TRAINED * trained(stats);
       if (fractionAtStart < 0) {
         fractionAtStart = trained;
       }
@@ -431,6 +431,28 @@ class TrainingWork implements JobWork {
               update ? stats.inertia() : null,
               Double.isNaN(stats.residualNormRatio()) ? null : stats.residualNormRatio(),
               trained));
+    }
+
+    /** The share of the training that is done, with refinement taken for one more level. */
+    private double trained(IterationStats stats) {
+      ResidualQuantizerConfig config = request.config();
+      double done = (double) stats.step() / Math.max(1, stats.steps());
+      int levels = config.numHierarchies();
+      double ofLevels =
+          switch (stats.phase()) {
+            case INITIALIZATION -> config.trainLayerWise() ? stats.level() : 0;
+            case UPDATE -> config.trainLayerWise() ? stats.level() + done : done * levels;
+            case BALANCE -> stats.level() + 1;
+            case REFINEMENT -> levels + done;
+          };
+      return ofLevels / (levels + (config.refine() > 0 ? 1 : 0));
+    }
+
+    @Override
+    public void onRows(long more) {
+      run.checkWanted();
+      rowsRead += more;
+      run.rowsDone(rowsRead);
     }
 
     @Override

@@ -20,16 +20,20 @@ public record IterationStats(
     Phase phase,
     int step,
     int steps,
-    int rows,
+    long rows,
     double loss,
     double inertia,
     double residualNormRatio) {
 
-  /** The two phases of a level. */
+  /** What steps are for. */
   public enum Phase {
     /** Rows fill the buffer from which the first centroids are chosen. */
     INITIALIZATION,
-    /** A mini-batch moves the centroids. */
-    UPDATE
+    /** A mini-batch, or a pass over all rows, moves the centroids. */
+    UPDATE,
+    /** A pass over all rows moves the centroids whose weights balance the level. */
+    BALANCE,
+    /** A round moves the centroids of all levels together. */
+    REFINEMENT
   }
 }

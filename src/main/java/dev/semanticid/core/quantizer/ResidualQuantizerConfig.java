@@ -15,7 +15,7 @@ import java.util.Objects;
  *     level
  * @param batchSize rows of a step, 1 or more
  * @param maxSteps update steps in all: layer-wise each level gets {@code maxSteps / L}, otherwise
- *     every level gets all
+ *     every level gets all; a step of Lloyd's algorithm is a pass over all rows
  * @param learningRate the factor lr of the update, in (0, 1]; 0.5 moves a centroid to the running
  *     mean of its rows
  * @param normalizeResiduals whether every level works on unit vectors
@@ -25,6 +25,13 @@ import java.util.Objects;
  *     data's
  * @param initializer how first centroids are chosen
  * @param seed of every random choice
+ * @param algorithm how centroids are found; Lloyd's works layer-wise only
+ * @param tolerance a level of Lloyd's algorithm is finished when a pass takes less than this share
+ *     off its inertia; 0 or more
+ * @param refine rounds of {@link JointRefinement} after the last level, 0 or more
+ * @param beamSize partial codes that encoding, and refinement, keep; part of the codebook
+ * @param balance whether every level gets the weights of {@link LevelBalancer}; layer-wise, with
+ *     neither refinement nor a beam
  */
 public record ResidualQuantizerConfig(
     int embeddingDim,
@@ -38,7 +45,21 @@ public record ResidualQuantizerConfig(
     boolean trackResiduals,
     boolean shuffle,
     CentroidInitializer initializer,
-    long seed) {
+    long seed,
+    Algorithm algorithm,
+    double tolerance,
+    int refine,
+    int beamSize,
+    boolean balance) {
+
+  /** The tolerance unless told otherwise. */
+  public static final double DEFAULT_TOLERANCE = 1e-4;
+
+  /** The most rounds of refinement. */
+  public static final int MOST_REFINE = 1000;
+
+  /** Passes that Lloyd's algorithm makes over a level unless told otherwise. */
+  public static final int DEFAULT_PASSES = 20;
 
   public ResidualQuantizerConfig {
     codebookWidths = List.copyOf(codebookWidths);
@@ -70,6 +91,76 @@ public record ResidualQuantizerConfig(
     require(
         learningRate > 0 && learningRate <= 1,
         "learning_rate must be in (0, 1], got " + learningRate);
+    Objects.requireNonNull(algorithm, "algorithm");
+    require(tolerance >= 0 && tolerance < 1, "tolerance must be in [0, 1), got " + tolerance);
+    require(
+        refine >= 0 && refine <= MOST_REFINE,
+        "refine must be 0 to %d rounds, got %d".formatted(MOST_REFINE, refine));
+    new CodebookSettings(normalizeResiduals, beamSize);
+    require(
+        trainLayerWise || (algorithm == Algorithm.MINIBATCH_KMEANS && !balance),
+        "algorithm lloyd and balance train level after level; train_layer_wise must be true");
+    require(
+        !balance || (refine == 0 && beamSize == 1),
+        "balance cannot be combined with refine or beam_size, got refine %d and beam_size %d"
+            .formatted(refine, beamSize));
+  }
+
+  /** The settings that the reference algorithm has; greedy, neither refined nor balanced. */
+  public ResidualQuantizerConfig(
+      int embeddingDim,
+      List<Integer> codebookWidths,
+      int initBufferSize,
+      int batchSize,
+      int maxSteps,
+      double learningRate,
+      boolean normalizeResiduals,
+      boolean trainLayerWise,
+      boolean trackResiduals,
+      boolean shuffle,
+      CentroidInitializer initializer,
+      long seed) {
+    this(
+        embeddingDim,
+        codebookWidths,
+        initBufferSize,
+        batchSize,
+        maxSteps,
+        learningRate,
+        normalizeResiduals,
+        trainLayerWise,
+        trackResiduals,
+        shuffle,
+        initializer,
+        seed,
+        Algorithm.MINIBATCH_KMEANS,
+        DEFAULT_TOLERANCE,
+        0,
+        1,
+        false);
+  }
+
+  /** The same with what the reference algorithm does not have. */
+  public ResidualQuantizerConfig with(
+      Algorithm otherAlgorithm, double otherTolerance, int rounds, int beam, boolean balanced) {
+    return new ResidualQuantizerConfig(
+        embeddingDim,
+        codebookWidths,
+        initBufferSize,
+        batchSize,
+        maxSteps,
+        learningRate,
+        normalizeResiduals,
+        trainLayerWise,
+        trackResiduals,
+        shuffle,
+        initializer,
+        seed,
+        otherAlgorithm,
+        otherTolerance,
+        rounds,
+        beam,
+        balanced);
   }
 
   private static void require(boolean condition, String message) {
@@ -100,9 +191,12 @@ public record ResidualQuantizerConfig(
 
   /**
    * Steps that a data set gets unless told otherwise: ten passes per level, within 30 and 3,000 in
-   * all.
+   * all; {@value #DEFAULT_PASSES} passes per level by Lloyd's algorithm.
    */
-  public static int defaultMaxSteps(long rows, int batchSize, int levels) {
+  public static int defaultMaxSteps(Algorithm algorithm, long rows, int batchSize, int levels) {
+    if (algorithm == Algorithm.LLOYD) {
+      return DEFAULT_PASSES * levels;
+    }
     long batches = (rows + batchSize - 1) / batchSize;
     return Math.clamp(10 * batches * levels, 30, 3000);
   }
@@ -114,6 +208,6 @@ public record ResidualQuantizerConfig(
 
   /** What of these settings decides codes. */
   public CodebookSettings codebookSettings() {
-    return new CodebookSettings(normalizeResiduals);
+    return new CodebookSettings(normalizeResiduals, beamSize);
   }
 }

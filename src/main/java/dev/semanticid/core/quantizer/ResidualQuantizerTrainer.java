@@ -3,7 +3,7 @@ package dev.semanticid.core.quantizer;
 import dev.semanticid.core.clustering.CertifiedSearch;
 import dev.semanticid.core.clustering.IterationStats;
 import dev.semanticid.core.clustering.IterationStats.Phase;
-import dev.semanticid.core.clustering.MiniBatchKMeans;
+import dev.semanticid.core.clustering.LevelKMeans;
 import dev.semanticid.core.clustering.RandomStream;
 import dev.semanticid.core.clustering.RandomStream.Purpose;
 import dev.semanticid.core.compute.ComputeBackend;
@@ -17,13 +17,17 @@ import java.util.List;
 import org.jspecify.annotations.Nullable;
 
 /**
- * Trains codebooks by residual mini-batch k-means, the algorithm and the parameters of GRID's
- * residual quantization.
+ * Trains codebooks by residual k-means: mini-batch, the algorithm and the parameters of GRID's
+ * residual quantization, or Lloyd's.
  *
  * <p>Layer-wise, level after level: rows that reach the level fill its buffer, first centroids are
  * chosen from it, then {@code maxSteps / L} batches move them. Otherwise every batch goes through
  * all levels: a level begins as soon as the one above it has centroids, levels that have some stay
  * fixed until the last one has, and then {@code maxSteps} batches move all of them.
+ *
+ * <p>By Lloyd's algorithm, layer-wise, a level begins as above, and each step is a pass over all
+ * rows; {@link LevelBalancer} may then balance it. {@link JointRefinement} may follow the last
+ * level.
  *
  * <p>A training that continues a codebook has no buffers to fill: each level begins with the
  * codebook's centroids and counts, and every batch is an update step.
@@ -34,8 +38,6 @@ import org.jspecify.annotations.Nullable;
  * below.
  */
 public final class ResidualQuantizerTrainer {
-
-  private static final int BLOCK_ROWS = 64;
 
   private final ResidualQuantizerConfig config;
   private final ComputeBackend backend;
@@ -77,7 +79,17 @@ public final class ResidualQuantizerTrainer {
       // Two generations, the device's copy in 32 and 8 bits, and sums.
       centroids += width * d * (3 * Float.BYTES + Byte.BYTES + Double.BYTES);
     }
-    return batch + buffers + centroids;
+    long codes = 0;
+    for (int width : config.codebookWidths()) {
+      codes += rows * RowCodes.bytesPerRow(width);
+    }
+    boolean passes = config.algorithm() == Algorithm.LLOYD || config.balance();
+    return batch
+        + buffers
+        + centroids
+        + (passes ? batch + codes : 0)
+        + (config.balance() ? LevelPasses.sampleRows(config, rows) * d * Float.BYTES : 0)
+        + (config.refine() > 0 ? batch + JointRefinement.memoryBytes(config) : 0);
   }
 
   /**
@@ -172,10 +184,15 @@ public final class ResidualQuantizerTrainer {
       if (checkpoint != null) {
         run.resume(checkpoint);
       }
-      if (config.trainLayerWise()) {
-        run.layerWise();
-      } else {
-        run.jointly();
+      if (run.refined == null) {
+        if (config.trainLayerWise()) {
+          run.layerWise();
+        } else {
+          run.jointly();
+        }
+      }
+      if (config.refine() > 0) {
+        run.refine();
       }
       return run.result();
     }
@@ -192,16 +209,16 @@ public final class ResidualQuantizerTrainer {
   private void requireContinuable(Codebook from) {
     if (from.dimension() != config.embeddingDim()
         || !from.widths().equals(config.codebookWidths())
-        || !from.settings().equals(config.codebookSettings())) {
+        || from.normalizeResiduals() != config.normalizeResiduals()) {
       throw new IllegalArgumentException(
-          "expected a codebook of dimension %d, widths %s and %s, got dimension %d, widths %s and %s"
+          "expected a codebook of dimension %d, widths %s and normalize_residuals %s, got %d, %s, %s"
               .formatted(
                   config.embeddingDim(),
                   config.codebookWidths(),
-                  config.codebookSettings(),
+                  config.normalizeResiduals(),
                   from.dimension(),
                   from.widths(),
-                  from.settings()));
+                  from.normalizeResiduals()));
     }
     if (from.trainingState() == null) {
       throw new IllegalArgumentException(
@@ -209,6 +226,14 @@ public final class ResidualQuantizerTrainer {
               + " have absorbed");
     }
   }
+
+  /**
+   * Centroids of all levels between two rounds of refinement.
+   *
+   * @param round rounds before
+   * @param rows of each centroid, by the codes that they give
+   */
+  private record Refined(int round, List<float[]> centroids, List<long[]> rows) {}
 
   /** One training. */
   private final class Run implements AutoCloseable {
@@ -218,14 +243,20 @@ public final class ResidualQuantizerTrainer {
     private final @Nullable Codebook from;
     private final TrainingListener listener;
     private final BatchStream stream;
-    private final List<MiniBatchKMeans> levels = new ArrayList<>();
-    private final List<Block> blocks = new ArrayList<>();
+    private final List<LevelKMeans> levels = new ArrayList<>();
+    private final List<TrainingBlock> blocks;
+    private final List<float[]> weights = new ArrayList<>();
+    private @Nullable LevelPasses passes;
+    private @Nullable Refined refined;
     private final int[] stepsTaken = new int[config.numHierarchies()];
 
     /** Rows that were on offer to a level's buffer, or would have been had they reached it. */
     private final long[] rowsOffered = new long[config.numHierarchies()];
 
     private double inputSquaredNorms;
+
+    /** What the last pass of Lloyd's algorithm found; infinite before a level's first. */
+    private double inertia = Double.POSITIVE_INFINITY;
 
     Run(
         VectorSource source,
@@ -241,7 +272,7 @@ public final class ResidualQuantizerTrainer {
       for (int width : config.codebookWidths()) {
         int d = config.embeddingDim();
         levels.add(
-            new MiniBatchKMeans(
+            new LevelKMeans(
                 width,
                 d,
                 bufferRows,
@@ -250,9 +281,7 @@ public final class ResidualQuantizerTrainer {
                 screening.choice(),
                 pool));
       }
-      for (int begin = 0; begin < stream.batchSize(); begin += BLOCK_ROWS) {
-        blocks.add(new Block(begin, Math.min(BLOCK_ROWS, stream.batchSize() - begin)));
-      }
+      this.blocks = RowPasses.blocks(stream.batchSize(), config);
     }
 
     void layerWise() throws IOException {
@@ -264,6 +293,9 @@ public final class ResidualQuantizerTrainer {
           descendTo(l);
           fill(l, steps);
         }
+        if (config.algorithm() == Algorithm.LLOYD) {
+          lloyd(l, steps);
+        }
         while (stepsTaken[l] < steps) {
           listener.onCheckpoint(this::checkpoint);
           readBatch();
@@ -272,12 +304,92 @@ public final class ResidualQuantizerTrainer {
           levels.get(l).accumulate(blocks);
           update(l, steps);
         }
+        if (config.balance() && weights.size() == l) {
+          listener.onCheckpoint(this::checkpoint);
+          balance(l);
+        }
       }
       listener.onCheckpoint(this::checkpoint);
     }
 
+    private LevelPasses passes() {
+      LevelPasses made = passes;
+      if (made == null) {
+        made = new LevelPasses(source, config, pool, levels, listener);
+        passes = made;
+      }
+      return made;
+    }
+
+    /** Passes until one gains less than the tolerance, or all are made. */
+    private void lloyd(int l, int steps) throws IOException {
+      while (stepsTaken[l] < steps) {
+        listener.onCheckpoint(this::checkpoint);
+        inputSquaredNorms = passes().sumUp(l);
+        LevelKMeans.Update update = levels.get(l).recentre();
+        boolean last = update.inertia() >= (1 - config.tolerance()) * inertia;
+        inertia = update.inertia();
+        report(l, Phase.UPDATE, stepsTaken[l] + 1, steps, update);
+        stepsTaken[l] = last ? steps : stepsTaken[l] + 1;
+      }
+      inertia = Double.POSITIVE_INFINITY;
+    }
+
+    private void balance(int l) throws IOException {
+      LevelKMeans level = levels.get(l);
+      float[] rows = passes().sample(l);
+      var balancer = new LevelBalancer(level, rows, pool, listener);
+      for (int round = 1; round <= LevelBalancer.ROUNDS; round++) {
+        balancer.step();
+        inputSquaredNorms = passes().sumUp(l);
+        report(l, Phase.BALANCE, round, LevelBalancer.ROUNDS, level.recentre());
+      }
+      balancer.step();
+      weights.add(level.search().centroids().weights());
+    }
+
+    /** Moves the centroids of all levels together, as long as that makes the squares smaller. */
+    void refine() throws IOException {
+      var refinement = new JointRefinement(source, config, backend, pool, screening, listener);
+      Refined best = refined;
+      List<float[]> centroids = best == null ? centroids() : best.centroids();
+      int round = best == null ? 0 : best.round();
+      best = null;
+      double squares = Double.POSITIVE_INFINITY;
+      while (true) {
+        JointRefinement.Fit fit = refinement.fit(centroids);
+        if (!(fit.squares() < squares)) {
+          break;
+        }
+        squares = fit.squares();
+        best = new Refined(round, centroids, fit.rows());
+        refined = best;
+        listener.onCheckpoint(this::checkpoint);
+        if (round == config.refine()) {
+          break;
+        }
+        listener.onStep(
+            new IterationStats(
+                levels.size() - 1,
+                Phase.REFINEMENT,
+                ++round,
+                config.refine(),
+                source.rows(),
+                0,
+                squares,
+                Double.NaN));
+        centroids = refinement.solve(centroids);
+      }
+    }
+
+    private List<float[]> centroids() {
+      var all = new ArrayList<float[]>();
+      levels.forEach(level -> all.add(level.search().centroids().data()));
+      return all;
+    }
+
     void jointly() throws IOException {
-      MiniBatchKMeans last = levels.getLast();
+      LevelKMeans last = levels.getLast();
       for (int l = 0; l < levels.size(); l++) {
         continueFrom(l);
       }
@@ -326,11 +438,24 @@ public final class ResidualQuantizerTrainer {
     }
 
     private TrainingCheckpoint checkpoint() {
+      Refined now = refined;
+      if (now != null) {
+        return new TrainingCheckpoint(
+            now.centroids(),
+            now.rows(),
+            levels.stream().map(LevelKMeans::bufferedRows).toList(),
+            List.of(),
+            stepsTaken[levels.size() - 1],
+            inertia,
+            now.round(),
+            stream.order().pass(),
+            stream.order().position());
+      }
       int count = initialized();
       var centroids = new ArrayList<float[]>();
       var counts = new ArrayList<long[]>();
       var bufferRows = new ArrayList<Integer>();
-      for (MiniBatchKMeans level : levels.subList(0, count)) {
+      for (LevelKMeans level : levels.subList(0, count)) {
         centroids.add(level.search().centroids().data());
         counts.add(level.counts());
         bufferRows.add(level.bufferedRows());
@@ -339,7 +464,10 @@ public final class ResidualQuantizerTrainer {
           centroids,
           counts,
           bufferRows,
+          weights,
           stepsTaken[count - 1],
+          inertia,
+          -1,
           stream.order().pass(),
           stream.order().position());
     }
@@ -363,25 +491,32 @@ public final class ResidualQuantizerTrainer {
                 checkpoint.centroids().get(l),
                 checkpoint.counts().get(l),
                 checkpoint.bufferRows().get(l));
+        if (l < checkpoint.weights().size()) {
+          levels.get(l).reweigh(checkpoint.weights().get(l));
+          weights.add(checkpoint.weights().get(l));
+        }
         stepsTaken[l] = config.trainLayerWise() && l < count - 1 ? steps : checkpoint.steps();
+      }
+      inertia = checkpoint.inertia();
+      if (checkpoint.refined() >= 0) {
+        refined = new Refined(checkpoint.refined(), checkpoint.centroids(), checkpoint.counts());
       }
       stream.order().seek(checkpoint.pass(), checkpoint.position());
     }
 
     private void readBatch() throws IOException {
       stream.next();
-      int d = config.embeddingDim();
       try {
         pool.forEach(
             blocks.size(),
             i -> {
-              Block block = blocks.get(i);
+              TrainingBlock block = blocks.get(i);
               try {
-                stream.load(block.begin, block.rows);
+                stream.load(block.begin(), block.rows());
               } catch (IOException e) {
                 throw new UncheckedIOException(e);
               }
-              block.loop.begin(stream.batch(), block.begin * d, block.rows);
+              block.load(stream.batch(), block.rows());
             });
       } catch (UncheckedIOException e) {
         throw e.getCause();
@@ -393,7 +528,7 @@ public final class ResidualQuantizerTrainer {
       pool.forEach(
           blocks.size(),
           i -> {
-            Block block = blocks.get(i);
+            TrainingBlock block = blocks.get(i);
             for (int l = 0; l < level; l++) {
               block.enter(l);
               block.assign(levels.get(l).search());
@@ -411,8 +546,8 @@ public final class ResidualQuantizerTrainer {
 
     private void sumInputs() {
       inputSquaredNorms = 0;
-      for (Block block : blocks) {
-        inputSquaredNorms += block.inputSquaredNorms;
+      for (TrainingBlock block : blocks) {
+        inputSquaredNorms += block.inputSquaredNorms();
       }
     }
 
@@ -431,12 +566,12 @@ public final class ResidualQuantizerTrainer {
      * data.
      */
     private void fill(int l, int steps) {
-      MiniBatchKMeans level = levels.get(l);
+      LevelKMeans level = levels.get(l);
       int before = level.bufferedRows();
-      for (Block block : blocks) {
-        for (int row = 0; row < block.rows; row++) {
-          if (!block.loop.exhausted(row)) {
-            level.offer(block.loop.residuals(), row * config.embeddingDim());
+      for (TrainingBlock block : blocks) {
+        for (int row = 0; row < block.rows(); row++) {
+          if (!block.loop().exhausted(row)) {
+            level.offer(block.loop().residuals(), row * config.embeddingDim());
           }
         }
       }
@@ -466,93 +601,35 @@ public final class ResidualQuantizerTrainer {
     }
 
     private void update(int l, int steps) {
-      MiniBatchKMeans.Update update = levels.get(l).update(config.learningRate());
+      report(l, Phase.UPDATE, ++stepsTaken[l], steps, levels.get(l).update(config.learningRate()));
+    }
+
+    private void report(int l, Phase phase, int step, int steps, LevelKMeans.Update update) {
       double ratio =
           config.trackResiduals() && inputSquaredNorms > 0
               ? Math.sqrt(update.inertia() / inputSquaredNorms)
               : Double.NaN;
       listener.onStep(
           new IterationStats(
-              l,
-              Phase.UPDATE,
-              ++stepsTaken[l],
-              steps,
-              update.rows(),
-              update.loss(),
-              update.inertia(),
-              ratio));
+              l, phase, step, steps, update.rows(), update.loss(), update.inertia(), ratio));
     }
 
     Result result() {
-      var centroids = new ArrayList<float[]>();
-      var counts = new ArrayList<long[]>();
-      var bufferRows = new ArrayList<Integer>();
-      for (MiniBatchKMeans level : levels) {
-        centroids.add(level.search().centroids().data());
-        counts.add(level.counts());
-        bufferRows.add(level.bufferedRows());
-      }
+      Refined joint = refined;
       return new Result(
           Codebook.of(
-              config.codebookSettings(), config.embeddingDim(), centroids, Provenance.UNKNOWN),
-          counts,
-          bufferRows);
+              config.codebookSettings(),
+              config.embeddingDim(),
+              joint == null ? centroids() : joint.centroids(),
+              weights,
+              Provenance.UNKNOWN),
+          joint == null ? levels.stream().map(LevelKMeans::counts).toList() : joint.rows(),
+          levels.stream().map(LevelKMeans::bufferedRows).toList());
     }
 
     @Override
     public void close() {
-      levels.forEach(MiniBatchKMeans::close);
-    }
-  }
-
-  /** Some rows of a batch, worked on by one thread at a time. */
-  private final class Block implements MiniBatchKMeans.AssignedBlock {
-
-    private final int begin;
-    private final int rows;
-    private final int[] codes;
-    private final ResidualLoop loop =
-        new ResidualLoop(config.embeddingDim(), config.codebookSettings());
-    private final CertifiedSearch.Scratch scratch = new CertifiedSearch.Scratch();
-    private double inputSquaredNorms;
-
-    Block(int begin, int rows) {
-      this.begin = begin;
-      this.rows = rows;
-      this.codes = new int[rows];
-    }
-
-    void enter(int level) {
-      loop.enter(level);
-      if (level == 0) {
-        inputSquaredNorms = 0;
-        for (int row = 0; row < rows; row++) {
-          inputSquaredNorms += loop.unitNorms()[row] * loop.unitNorms()[row];
-        }
-      }
-    }
-
-    void assign(CertifiedSearch search) {
-      search.assign(loop.residuals(), loop.unitNorms(), rows, codes, 0, 1, scratch);
-    }
-
-    void leave(CertifiedSearch search) {
-      loop.leave(search.centroids().data(), codes, 0, 1);
-    }
-
-    @Override
-    public int rows() {
-      return rows;
-    }
-
-    @Override
-    public double[] vectors() {
-      return loop.residuals();
-    }
-
-    @Override
-    public int code(int row) {
-      return loop.exhausted(row) ? -1 : codes[row];
+      levels.forEach(LevelKMeans::close);
     }
   }
 }

@@ -17,6 +17,13 @@ public interface TrainingListener {
   void onStep(IterationStats stats);
 
   /**
+   * A step that takes a pass over all rows, or more, has worked on some more of them.
+   *
+   * @param rows how many since the last call
+   */
+  default void onRows(long rows) {}
+
+  /**
    * The training is between two steps, where it can be continued from.
    *
    * @param checkpoint gives its state, if that is wanted; only during this call

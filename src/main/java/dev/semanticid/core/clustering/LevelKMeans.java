@@ -5,23 +5,31 @@ import dev.semanticid.core.compute.Int8Backend;
 import dev.semanticid.core.compute.ResidentCodebook;
 import dev.semanticid.core.compute.WorkerPool;
 import java.util.Arrays;
+import java.util.Objects;
 import java.util.random.RandomGenerator;
 import org.jspecify.annotations.Nullable;
 
 /**
  * The centroids of one level while they are trained: a buffer of rows from which the first are
- * chosen, then Sculley's mini-batch k-means (Sculley 2010, "Web-Scale K-Means Clustering"). For a
- * batch with n_k rows of mean m_k assigned to centroid k, and N_k all rows it was ever assigned:
+ * chosen, then either Sculley's mini-batch k-means (Sculley 2010, "Web-Scale K-Means Clustering"):
+ * for a batch with n_k rows of mean m_k assigned to centroid k, and N_k all rows it was ever
+ * assigned,
  *
  * <pre>C[k] ← C[k] − 2·lr·(n_k/N_k)·(C[k] − m_k)</pre>
+ *
+ * or Lloyd's (Lloyd 1982, "Least squares quantization in PCM"): after a pass over all rows, each
+ * centroid is the mean of its rows.
  *
  * <p>Centroids are float32 between steps, so a stored codebook is a complete state; sums and means
  * are float64 in row order, shared out among threads by component, so their bits do not depend on
  * threads.
  */
-public final class MiniBatchKMeans implements AutoCloseable {
+public final class LevelKMeans implements AutoCloseable {
 
   private static final int COMPONENTS_PER_TASK = 128;
+
+  /** Where a cluster is split in two, its centroids part by this share of each component. */
+  private static final double SPLIT = 1.0 / 1024;
 
   private final int width;
   private final int dimension;
@@ -30,7 +38,7 @@ public final class MiniBatchKMeans implements AutoCloseable {
   private final FasterWay faster;
   private final WorkerPool pool;
   private final long[] counts;
-  private final int[] batchCounts;
+  private final long[] sumCounts;
   private final double[] sums;
   private final int bufferRows;
   private float @Nullable [] buffer;
@@ -42,8 +50,8 @@ public final class MiniBatchKMeans implements AutoCloseable {
   private @Nullable CertifiedSearch search;
   private @Nullable ResidentCodebook resident;
   private @Nullable Int8Screen screen;
-  private int batchRows;
-  private double batchSquaredNorms;
+  private long sumRows;
+  private double sumSquaredNorms;
 
   /**
    * @param width number of centroids K
@@ -54,7 +62,7 @@ public final class MiniBatchKMeans implements AutoCloseable {
    * @param faster which of both has been faster
    * @param pool the threads that sum up batches
    */
-  public MiniBatchKMeans(
+  public LevelKMeans(
       int width,
       int dimension,
       int bufferRows,
@@ -69,7 +77,7 @@ public final class MiniBatchKMeans implements AutoCloseable {
     this.faster = faster;
     this.pool = pool;
     this.counts = new long[width];
-    this.batchCounts = new int[width];
+    this.sumCounts = new long[width];
     this.sums = new double[Math.multiplyExact(width, dimension)];
     this.bufferRows = bufferRows;
     Math.multiplyExact(bufferRows, dimension);
@@ -146,7 +154,8 @@ public final class MiniBatchKMeans implements AutoCloseable {
 
   private void replace(float[] data) {
     ResidentCodebook old = resident;
-    var centroids = new Centroids(data, width, dimension);
+    float[] weights = search == null ? new float[width] : search.centroids().weights();
+    var centroids = new Centroids(data, width, dimension, weights);
     ResidentCodebook made = backend.makeResident(data, width, dimension);
     resident = made;
     Int8Screen oldScreen = screen;
@@ -160,6 +169,14 @@ public final class MiniBatchKMeans implements AutoCloseable {
     if (oldScreen != null) {
       oldScreen.close();
     }
+  }
+
+  /** Gives the centroids other weights, {@code width} of them, kept and not to be written. */
+  public void reweigh(float[] weights) {
+    var centroids = new Centroids(search().centroids().data(), width, dimension, weights);
+    search =
+        new CertifiedSearch(
+            centroids, Objects.requireNonNull(resident), backend.gamma(dimension), screen, faster);
   }
 
   /** The search among the current centroids; they must be initialised. */
@@ -188,20 +205,18 @@ public final class MiniBatchKMeans implements AutoCloseable {
   }
 
   /**
-   * Sums up a batch by centroid, row after row in the order given.
+   * Adds a batch to the sums by centroid, row after row in the order given; the next update uses
+   * them up.
    *
    * @param blocks the batch
    */
   public void accumulate(Iterable<? extends AssignedBlock> blocks) {
-    Arrays.fill(batchCounts, 0);
-    Arrays.fill(sums, 0);
-    batchRows = 0;
     for (AssignedBlock block : blocks) {
       for (int row = 0; row < block.rows(); row++) {
         int code = block.code(row);
         if (code >= 0) {
-          batchCounts[code]++;
-          batchRows++;
+          sumCounts[code]++;
+          sumRows++;
         }
       }
     }
@@ -222,9 +237,8 @@ public final class MiniBatchKMeans implements AutoCloseable {
             }
           }
         });
-    batchSquaredNorms = 0;
     for (double square : squares) {
-      batchSquaredNorms += square;
+      sumSquaredNorms += square;
     }
   }
 
@@ -246,17 +260,21 @@ public final class MiniBatchKMeans implements AutoCloseable {
    * @param loss Σ_k (n_k/N_k)·‖C[k] − m_k‖²
    * @param inertia Σ‖u − C[k]‖²
    */
-  public record Update(int rows, double loss, double inertia) {}
+  public record Update(long rows, double loss, double inertia) {}
 
-  /** Moves the centroids by the batch last accumulated. */
+  /** Moves the centroids by the batch accumulated, by Sculley's rule. */
   public Update update(double learningRate) {
+    return update(learningRate, false);
+  }
+
+  private Update update(double learningRate, boolean split) {
     float[] old = search().centroids().data();
     float[] moved = spare == null ? new float[old.length] : spare;
     System.arraycopy(old, 0, moved, 0, old.length);
     double loss = 0;
-    double inertia = batchSquaredNorms;
+    double inertia = sumSquaredNorms;
     for (int k = 0; k < width; k++) {
-      int n = batchCounts[k];
+      long n = sumCounts[k];
       if (n == 0) {
         continue;
       }
@@ -276,9 +294,56 @@ public final class MiniBatchKMeans implements AutoCloseable {
       loss += share * squared;
       inertia += n * norm - 2 * product;
     }
+    var update = new Update(sumRows, loss, Math.max(0, inertia));
+    if (split) {
+      splitLargest(moved);
+    }
     replace(moved);
     spare = old;
-    return new Update(batchRows, loss, Math.max(0, inertia));
+    clear();
+    return update;
+  }
+
+  /**
+   * Makes every centroid the mean of the rows accumulated, by Lloyd's rule, and their number its
+   * count. One without rows takes half of the cluster that has most, as in Faiss: both begin next
+   * to its mean.
+   */
+  public Update recentre() {
+    Arrays.fill(counts, 0);
+    return update(0.5, true);
+  }
+
+  private void splitLargest(float[] moved) {
+    for (int k = 0; k < width; k++) {
+      if (counts[k] > 0) {
+        continue;
+      }
+      int largest = 0;
+      for (int other = 1; other < width; other++) {
+        if (counts[other] > counts[largest]) {
+          largest = other;
+        }
+      }
+      if (counts[largest] < 2) {
+        return;
+      }
+      for (int i = 0; i < dimension; i++) {
+        float mean = moved[largest * dimension + i];
+        double part = i % 2 == 0 ? SPLIT : -SPLIT;
+        moved[k * dimension + i] = (float) (mean * (1 + part));
+        moved[largest * dimension + i] = (float) (mean * (1 - part));
+      }
+      counts[k] = counts[largest] / 2;
+      counts[largest] -= counts[k];
+    }
+  }
+
+  private void clear() {
+    Arrays.fill(sumCounts, 0);
+    Arrays.fill(sums, 0);
+    sumRows = 0;
+    sumSquaredNorms = 0;
   }
 
   @Override

@@ -1,0 +1,172 @@
+package dev.semanticid.core.quantizer;
+
+import dev.semanticid.core.clustering.CertifiedSearch;
+import dev.semanticid.core.clustering.ExactDistance;
+import dev.semanticid.core.clustering.LevelKMeans;
+import dev.semanticid.core.compute.WorkerPool;
+import java.util.Arrays;
+import java.util.Queue;
+import java.util.concurrent.ConcurrentLinkedQueue;
+
+/**
+ * Finds weights under which the centroids of a level get about equally many rows: the cells become
+ * a power diagram, whose weights are the dual variables of a transport from rows to centroids of
+ * equal capacity (Aurenhammer, Hoffmann & Aronov 1998, "Minkowski-type theorems and least-squares
+ * clustering"). What balanced k-means and Sinkhorn variants reach with a plan of rows × centroids,
+ * a number per centroid keeps, so that encoding stays one argmin.
+ *
+ * <p>Every weight has a step of its own, which grows while it goes one way and shrinks when it
+ * turns (Riedmiller & Braun 1993, "RPROP"). Centroids stay where they are meanwhile: stepping
+ * weights while centroids move diverges.
+ */
+final class LevelBalancer {
+
+  /** How often weights are sought, and centroids then moved to the means of their rows. */
+  static final int ROUNDS = 3;
+
+  /** Weights are good enough at this share of the largest perplexity. */
+  private static final double TARGET = 0.985;
+
+  private static final int MOST_STEPS = 60;
+  private static final double FIRST_STEP = 0.02;
+  private static final double GROW = 1.2;
+  private static final double SHRINK = 0.5;
+  private static final int BLOCK_ROWS = 64;
+
+  private final LevelKMeans level;
+  private final WorkerPool pool;
+  private final TrainingListener listener;
+  private final float[] rows;
+  private final int d;
+  private final int n;
+  private final int width;
+  private final double[] weights;
+  private final double[] steps;
+  private final int[] directions;
+  private final Queue<Block> idle = new ConcurrentLinkedQueue<>();
+
+  /**
+   * @param rows what the level quantizes, n × d, row-major, float32
+   * @param listener hears of every assignment of these rows
+   */
+  LevelBalancer(LevelKMeans level, float[] rows, WorkerPool pool, TrainingListener listener) {
+    this.listener = listener;
+    this.level = level;
+    this.pool = pool;
+    this.rows = rows;
+    this.d = level.search().centroids().dimension();
+    this.n = rows.length / d;
+    this.width = level.search().centroids().width();
+    this.weights = new double[width];
+    this.steps = new double[width];
+    this.directions = new int[width];
+  }
+
+  /** Seeks weights for the centroids as they are; gives the perplexity reached over the rows. */
+  double step() {
+    if (n < width || width == 1) {
+      return width;
+    }
+    Arrays.fill(steps, 0);
+    Arrays.fill(directions, 0);
+    double perplexity = 0;
+    for (int step = 0; step < MOST_STEPS; step++) {
+      Load load = load();
+      listener.onRows(n);
+      perplexity = load.perplexity(n);
+      if (perplexity >= TARGET * width) {
+        break;
+      }
+      if (step == 0) {
+        Arrays.fill(steps, FIRST_STEP * load.halfSquares / n);
+      }
+      move(load.counts);
+      level.reweigh(rounded());
+    }
+    return perplexity;
+  }
+
+  private void move(long[] counts) {
+    double even = (double) n / width;
+    for (int k = 0; k < width; k++) {
+      int direction = Math.abs(counts[k] - even) < 1 ? 0 : counts[k] > even ? 1 : -1;
+      if (direction * directions[k] != 0) {
+        steps[k] *= direction == directions[k] ? GROW : SHRINK;
+      }
+      weights[k] += direction * steps[k];
+      directions[k] = direction;
+    }
+  }
+
+  private float[] rounded() {
+    float[] w = new float[width];
+    for (int k = 0; k < width; k++) {
+      w[k] = (float) weights[k];
+    }
+    return w;
+  }
+
+  /** How many rows each centroid gets, and the sum of ½‖u − C[k]‖². */
+  private record Load(long[] counts, double halfSquares) {
+    double perplexity(int n) {
+      double entropy = 0;
+      for (long count : counts) {
+        if (count > 0) {
+          double p = (double) count / n;
+          entropy -= p * Math.log(p);
+        }
+      }
+      return Math.exp(entropy);
+    }
+  }
+
+  private Load load() {
+    int blocks = (n + BLOCK_ROWS - 1) / BLOCK_ROWS;
+    int[] codes = new int[n];
+    double[] squares = new double[blocks];
+    pool.forEach(
+        blocks,
+        i -> {
+          Block block = idle.poll();
+          if (block == null) {
+            block = new Block();
+          }
+          int begin = i * BLOCK_ROWS;
+          squares[i] = block.assign(begin, Math.min(BLOCK_ROWS, n - begin), codes);
+          idle.add(block);
+        });
+    long[] counts = new long[width];
+    for (int code : codes) {
+      counts[code]++;
+    }
+    double sum = 0;
+    for (double square : squares) {
+      sum += square;
+    }
+    return new Load(counts, sum);
+  }
+
+  /** Working memory of a thread. */
+  private final class Block {
+
+    private final double[] u = new double[BLOCK_ROWS * d];
+    private final double[] norms = new double[BLOCK_ROWS];
+    private final CertifiedSearch.Scratch scratch = new CertifiedSearch.Scratch();
+
+    double assign(int begin, int count, int[] codes) {
+      for (int i = 0; i < count * d; i++) {
+        u[i] = rows[begin * d + i];
+      }
+      ExactDistance.norms(u, count, d, norms);
+      CertifiedSearch search = level.search();
+      search.assign(u, norms, count, codes, begin, 1, scratch);
+      double sum = 0;
+      for (int row = 0; row < count; row++) {
+        sum +=
+            ExactDistance.halfSquared(
+                u, row * d, search.centroids().data(), codes[begin + row] * d, d);
+      }
+      return sum;
+    }
+  }
+}
