@@ -1,0 +1,77 @@
+{{- define "semantic-id.fullname" -}}
+{{- if .Values.fullnameOverride -}}
+{{- .Values.fullnameOverride | trunc 52 | trimSuffix "-" -}}
+{{- else -}}
+{{- $name := default .Chart.Name .Values.nameOverride -}}
+{{- if contains $name .Release.Name -}}
+{{- .Release.Name | trunc 52 | trimSuffix "-" -}}
+{{- else -}}
+{{- printf "%s-%s" .Release.Name $name | trunc 52 | trimSuffix "-" -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+
+{{- define "semantic-id.selector" -}}
+app.kubernetes.io/name: {{ default .Chart.Name .Values.nameOverride | trunc 63 | trimSuffix "-" }}
+app.kubernetes.io/instance: {{ .Release.Name }}
+{{- end -}}
+
+{{- define "semantic-id.labels" -}}
+{{ include "semantic-id.selector" . }}
+app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
+app.kubernetes.io/managed-by: {{ .Release.Service }}
+helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
+{{- end -}}
+
+{{- define "semantic-id.serviceAccount" -}}
+{{- if .Values.serviceAccount.create -}}
+{{- default (include "semantic-id.fullname" .) .Values.serviceAccount.name -}}
+{{- else -}}
+{{- default "default" .Values.serviceAccount.name -}}
+{{- end -}}
+{{- end -}}
+
+{{- define "semantic-id.image" -}}
+{{- if .Values.image.digest -}}
+{{- printf "%s@%s" .Values.image.repository .Values.image.digest -}}
+{{- else -}}
+{{- printf "%s:%s%s" .Values.image.repository (default .Chart.AppVersion .Values.image.tag) (ternary .Values.gpu.tagSuffix "" .Values.gpu.enabled) -}}
+{{- end -}}
+{{- end -}}
+
+{{/* Settings as the environment that Spring Boot reads them from: semantic-id.data-dir is SEMANTIC_ID_DATA_DIR. */}}
+{{- define "semantic-id.environment" -}}
+{{- range $name, $value := .Values.settings }}
+{{- $text := toString $value }}
+{{- if kindIs "slice" $value }}
+{{- $text = join "," $value }}
+{{- else if kindIs "float64" $value }}
+{{- if eq (floor $value) $value }}{{/* Helm reads 1000000 as 1e+06. */}}
+{{- $text = int64 $value | toString }}
+{{- end }}
+{{- end }}
+{{ $name | upper | replace "." "_" | replace "-" "_" }}: {{ $text | quote }}
+{{- end }}
+{{- end -}}
+
+{{/* Combinations that would lose or split the store are refused, with the reason. */}}
+{{- define "semantic-id.validate" -}}
+{{- $replicas := ternary .Values.autoscaling.maxReplicas .Values.replicaCount .Values.autoscaling.enabled | int -}}
+{{- if and (gt $replicas 1) (not .Values.database.url) -}}
+{{- fail (printf "%d replicas need a database that they share: set database.url and database.existingSecret. The embedded store belongs to one process: without a database, replicaCount must be 1 and autoscaling.enabled false." $replicas) -}}
+{{- end -}}
+{{- if and .Values.autoscaling.enabled (lt (int .Values.autoscaling.maxReplicas) (int .Values.autoscaling.minReplicas)) -}}
+{{- fail (printf "autoscaling.maxReplicas (%d) must not be below autoscaling.minReplicas (%d)." (int .Values.autoscaling.maxReplicas) (int .Values.autoscaling.minReplicas)) -}}
+{{- end -}}
+{{- if and .Values.database.url (not .Values.database.existingSecret) -}}
+{{- fail "database.url needs database.existingSecret, a secret with the user's name and password." -}}
+{{- end -}}
+{{- if lt (int .Values.shutdown.terminationGracePeriodSeconds) (add (int .Values.shutdown.preStopSeconds) 45 | int) -}}
+{{- fail (printf "shutdown.terminationGracePeriodSeconds must be at least %d: shutdown.preStopSeconds, 20 s for requests, 20 s for jobs to keep where they are, and 5 s to end." (add (int .Values.shutdown.preStopSeconds) 45 | int)) -}}
+{{- end -}}
+{{- range $name, $value := .Values.settings -}}
+{{- if has $name (list "semantic-id.data-dir" "semantic-id.data-root" "server.port" "server.address" "spring.datasource.url" "spring.profiles.active") -}}
+{{- fail (printf "settings must not have %s, which the chart sets itself." $name) -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
