@@ -1,0 +1,222 @@
+package dev.semanticid.service;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.junit.jupiter.api.Assumptions.assumeTrue;
+
+import java.io.IOException;
+import java.io.UncheckedIOException;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.time.Duration;
+import java.util.Arrays;
+import java.util.List;
+import java.util.concurrent.TimeUnit;
+import java.util.stream.Stream;
+import org.junit.jupiter.api.AfterAll;
+import org.junit.jupiter.api.BeforeAll;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+import tools.jackson.databind.JsonNode;
+
+/**
+ * The image that the Dockerfile gives, in the straits that Kubernetes puts it into. Needs a Docker
+ * engine; builds with the host's network, as the engine's own may lead nowhere.
+ */
+class ContainerIT {
+
+  private static final String IMAGE = "semantic-id-service:test";
+  private static final Duration READY_LIMIT = Duration.ofSeconds(15);
+
+  @TempDir private static Path folder;
+
+  @BeforeAll
+  static void build() {
+    boolean engine = tryRun(Duration.ofSeconds(20), "docker", "version").status() == 0;
+    if (!engine) {
+      System.out.println(
+          "Not run: the tests of the container image, for no Docker engine answers.");
+    }
+    assumeTrue(engine, "no Docker engine answers");
+    run(Duration.ofMinutes(15), "docker", "build", "--network", "host", "--tag", IMAGE, ".");
+  }
+
+  @AfterAll
+  static void remove() {
+    tryRun(Duration.ofSeconds(60), "docker", "image", "rm", "--force", IMAGE);
+  }
+
+  @Test
+  void image_withOneGigabyteAndProcessor_isReadyInTime_trainsAndEncodes() {
+    long begin = System.nanoTime();
+    String id =
+        run(
+                Duration.ofMinutes(1),
+                "docker",
+                "run",
+                "--detach",
+                "--memory",
+                "1g",
+                "--memory-swap",
+                "1g",
+                "--cpus",
+                "1",
+                "--read-only",
+                "--cap-drop",
+                "ALL",
+                "--security-opt",
+                "no-new-privileges",
+                "--publish",
+                "127.0.0.1::8080",
+                IMAGE)
+            .strip();
+    try (var client = new ServiceClient(port(id))) {
+      awaitReady(client, id);
+      assertThat(Duration.ofNanos(System.nanoTime() - begin)).isLessThan(READY_LIMIT);
+      assertThat(client.get("/info").json().path("backend").asString()).isEqualTo("nd4j");
+
+      float[][] rows = Embeddings.rows(4096, 384, 1);
+      client.train("codebook_width=64&max_steps=50", rows);
+      assertThat(client.encode("", rows).codes())
+          .isDeepEqualTo(Embeddings.reference(client.download("default", 1), rows));
+
+      assertThat(
+              run(
+                  Duration.ofSeconds(20),
+                  "docker",
+                  "exec",
+                  id,
+                  "/app/smoke-test.sh",
+                  "127.0.0.1",
+                  "8080"))
+          .contains("trained, encoded, deleted");
+      run(Duration.ofSeconds(20), "docker", "exec", id, "/app/health.sh");
+      assertThat(run(Duration.ofSeconds(20), "docker", "exec", id, "id", "-u").strip())
+          .isEqualTo("10001");
+      run(Duration.ofSeconds(60), "docker", "stop", id);
+      assertThat(
+              run(
+                      Duration.ofSeconds(20),
+                      "docker",
+                      "inspect",
+                      "--format",
+                      "{{.State.ExitCode}} {{.State.OOMKilled}}",
+                      id)
+                  .strip())
+          .as(logs(id))
+          .isEqualTo("143 false");
+      assertThat(logs(id)).doesNotContain("WARN", "ERROR");
+    } finally {
+      tryRun(Duration.ofSeconds(60), "docker", "rm", "--force", "--volumes", id);
+    }
+  }
+
+  @Test
+  void compose_bringsUpAServiceThatIsHealthy() {
+    List<String> compose =
+        tryRun(Duration.ofSeconds(20), "docker", "compose", "version").status() == 0
+            ? List.of("docker", "compose")
+            : List.of("docker-compose");
+    assumeTrue(
+        tryRun(Duration.ofSeconds(20), compose(compose, "version")).status() == 0,
+        "docker-compose.yml not tested: neither docker compose nor docker-compose is there");
+    run(Duration.ofSeconds(20), compose(compose, "config", "--quiet"));
+    try {
+      // Prometheus and Grafana would have to come from a registry.
+      run(Duration.ofMinutes(1), compose(compose, "up", "--detach", "--no-build", "semantic-id"));
+      String id = run(Duration.ofSeconds(20), compose(compose, "ps", "-q", "semantic-id")).strip();
+      Await.until(
+          "health of the container",
+          Duration.ofSeconds(60),
+          () ->
+              run(
+                      Duration.ofSeconds(20),
+                      "docker",
+                      "inspect",
+                      "--format",
+                      "{{.State.Health.Status}}",
+                      id)
+                  .strip()
+                  .equals("healthy"),
+          () -> logs(id));
+      try (var client = new ServiceClient(port(id))) {
+        JsonNode job =
+            client.trainFrom(
+                """
+                {"codebook": "default", "codebook_width": [16, 16], "max_steps": 10,
+                 "source": {"uri": "file:///sources/sample-4096-f2.npy"}}
+                """);
+        assertThat(job.path("state").asString()).as(job.toString()).isEqualTo("succeeded");
+      }
+    } finally {
+      tryRun(Duration.ofMinutes(1), compose(compose, "down", "--volumes"));
+    }
+  }
+
+  private static String[] compose(List<String> compose, String... arguments) {
+    return Stream.of(
+            compose.stream(),
+            Stream.of("--project-name", "semantic-id-test"),
+            Arrays.stream(arguments))
+        .flatMap(part -> part)
+        .toArray(String[]::new);
+  }
+
+  private static void awaitReady(ServiceClient client, String id) {
+    Await.until(
+        "readiness of the container",
+        Duration.ofSeconds(60),
+        () -> {
+          try {
+            return client.get("/actuator/health/readiness").status() == 200;
+          } catch (UncheckedIOException e) {
+            return false;
+          }
+        },
+        () -> logs(id));
+  }
+
+  private static int port(String id) {
+    String address =
+        run(Duration.ofSeconds(20), "docker", "port", id, "8080/tcp")
+            .lines()
+            .findFirst()
+            .orElseThrow();
+    return Integer.parseInt(address.substring(address.lastIndexOf(':') + 1).strip());
+  }
+
+  private static String logs(String id) {
+    return tryRun(Duration.ofSeconds(20), "docker", "logs", id).output();
+  }
+
+  /** How a command ended and what it said. */
+  private record Ended(int status, String output) {}
+
+  private static String run(Duration limit, String... command) {
+    Ended ended = tryRun(limit, command);
+    assertThat(ended.status()).as("%s%n%s", String.join(" ", command), ended.output()).isZero();
+    return ended.output();
+  }
+
+  private static Ended tryRun(Duration limit, String... command) {
+    try {
+      Path said = Files.createTempFile(folder, "command", ".log");
+      var builder =
+          new ProcessBuilder(command).redirectErrorStream(true).redirectOutput(said.toFile());
+      builder.environment().put("DOCKER_BUILDKIT", "1");
+      builder.environment().put("SEMANTIC_ID_IMAGE", IMAGE);
+      builder.environment().put("SEMANTIC_ID_PORT", "0");
+      Process process = builder.start();
+      if (!process.waitFor(limit.toSeconds(), TimeUnit.SECONDS)) {
+        process.destroyForcibly().waitFor();
+        return new Ended(-1, "not within " + limit + ": " + Files.readString(said));
+      }
+      return new Ended(process.exitValue(), Files.readString(said, StandardCharsets.UTF_8));
+    } catch (IOException e) {
+      return new Ended(-1, String.valueOf(e.getMessage()));
+    } catch (InterruptedException e) {
+      Thread.currentThread().interrupt();
+      throw new IllegalStateException("interrupted", e);
+    }
+  }
+}
