@@ -49,27 +49,22 @@ class ContainerIT {
   @Test
   void image_withOneGigabyteAndProcessor_isReadyInTime_trainsAndEncodes() {
     long begin = System.nanoTime();
-    String id =
-        run(
-                Duration.ofMinutes(1),
-                "docker",
-                "run",
-                "--detach",
-                "--memory",
-                "1g",
-                "--memory-swap",
-                "1g",
-                "--cpus",
-                "1",
-                "--read-only",
-                "--cap-drop",
-                "ALL",
-                "--security-opt",
-                "no-new-privileges",
-                "--publish",
-                "127.0.0.1::8080",
-                IMAGE)
-            .strip();
+    // Its id cannot be told from the warnings that docker prints with it.
+    String id = "semantic-id-test-" + ProcessHandle.current().pid();
+    try {
+      run(
+          Duration.ofMinutes(1),
+          ("docker run --detach --name %s --memory 1g --memory-swap 1g --cpus 1 --read-only"
+               + " --cap-drop ALL --security-opt no-new-privileges --publish 127.0.0.1::8080 %s")
+              .formatted(id, IMAGE)
+              .split(" ", -1));
+      trainsAndEncodes(id, begin);
+    } finally {
+      tryRun(Duration.ofSeconds(60), "docker", "rm", "--force", "--volumes", id);
+    }
+  }
+
+  private static void trainsAndEncodes(String id, long begin) {
     try (var client = new ServiceClient(port(id))) {
       awaitReady(client, id);
       assertThat(Duration.ofNanos(System.nanoTime() - begin)).isLessThan(READY_LIMIT);
@@ -106,8 +101,6 @@ class ContainerIT {
           .as(logs(id))
           .isEqualTo("143 false");
       assertThat(logs(id)).doesNotContain("WARN", "ERROR");
-    } finally {
-      tryRun(Duration.ofSeconds(60), "docker", "rm", "--force", "--volumes", id);
     }
   }
 
