@@ -54,8 +54,10 @@ class ContainerIT {
     try {
       run(
           Duration.ofMinutes(1),
-          ("docker run --detach --name %s --memory 1g --memory-swap 1g --cpus 1 --read-only"
-               + " --cap-drop ALL --security-opt no-new-privileges --publish 127.0.0.1::8080 %s")
+          """
+          docker run --detach --name %s --memory 1g --memory-swap 1g --cpus 1 --read-only \
+          --cap-drop ALL --security-opt no-new-privileges --publish 127.0.0.1::8080 %s\
+          """
               .formatted(id, IMAGE)
               .split(" ", -1));
       trainsAndEncodes(id, begin);
