@@ -20,7 +20,8 @@ import org.jspecify.annotations.Nullable;
  * @param weighted whether centroids have weights
  * @param embeddingModel the model whose vectors it was made for, if stated
  * @param provenance where it comes from
- * @param report what it did to its training data, if it was trained here
+ * @param report what it did to its training data, and apart to rows held out, if it was trained
+ *     here
  * @param sizeBytes size of its safetensors file
  * @param createdAt when it was stored
  * @param aliases the aliases that point to it

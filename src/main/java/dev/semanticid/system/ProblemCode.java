@@ -94,6 +94,8 @@ public enum ProblemCode {
   UNSUPPORTED_CONTENT_ENCODING(HttpStatus.UNSUPPORTED_MEDIA_TYPE),
   /** Codes that cannot be decoded without norms, which neither the request nor the codebook has. */
   NORMS_REQUIRED(HttpStatus.UNPROCESSABLE_CONTENT),
+  /** A demand on rows held out of a training that holds out none. */
+  HOLDOUT_REQUIRED(HttpStatus.UNPROCESSABLE_CONTENT),
   /** A code that the codebook does not have. */
   INVALID_CODE(HttpStatus.UNPROCESSABLE_CONTENT),
   /** No room for an upload or a result. */

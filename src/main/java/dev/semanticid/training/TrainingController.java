@@ -111,6 +111,10 @@ class TrainingController {
               example = "active",
               description = "a version of the same codebook to train further, a number or an alias")
           String initFrom,
+      @Schema(
+              example = "0.05",
+              description = "share of the rows that is kept from training and reported on apart")
+          double holdoutFraction,
       @Schema(allowableValues = {"always", "if_passes", "never"}) String activate,
       Gate qualityGate,
       @Schema(allowableValues = {"fail", "skip"}) String onBadRow,
@@ -124,7 +128,9 @@ class TrainingController {
             String column) {}
 
     record Gate(
-        @Schema(example = "0.7") double minUniqueRatio, @Schema(example = "0") int maxDeadCodes) {}
+        @Schema(example = "0.7") double minUniqueRatio,
+        @Schema(example = "0") int maxDeadCodes,
+        @Schema(example = "0.002", description = "needs holdout_fraction") double maxHoldoutMse) {}
   }
 
   @PostMapping(path = "/train", produces = MediaType.APPLICATION_JSON_VALUE)
@@ -242,6 +248,14 @@ class TrainingController {
               + " counts are continued, and its shape and settings are the defaults",
       schema = @Schema(type = "string"))
   @Parameter(
+      name = "holdout_fraction",
+      in = ParameterIn.QUERY,
+      description =
+          "share of the rows, at least 0 and below 1, that is kept from training; seed and row"
+              + " number decide which. report.holdout is about them, the rest of the report about"
+              + " the rows trained on",
+      schema = @Schema(type = "number", defaultValue = "0"))
+  @Parameter(
       name = "activate",
       in = ParameterIn.QUERY,
       description = "when the new version shall be served",
@@ -260,6 +274,11 @@ class TrainingController {
       in = ParameterIn.QUERY,
       description = "most centroids that no row chose to pass",
       schema = @Schema(type = "integer"))
+  @Parameter(
+      name = "quality_gate.max_holdout_mse",
+      in = ParameterIn.QUERY,
+      description = "largest mse over the rows held out to pass; needs holdout_fraction",
+      schema = @Schema(type = "number"))
   @Parameter(
       name = "embedding_model",
       in = ParameterIn.QUERY,
@@ -312,7 +331,7 @@ class TrainingController {
       codes =
           "DIMENSION_MISMATCH, NON_FINITE_VALUE, TOO_FEW_ROWS, UNSUPPORTED_SOURCE,"
               + " SOURCE_NOT_FOUND, SOURCE_INVALID, CODEBOOK_MISMATCH, COUNTS_REQUIRED,"
-              + " MEMORY_BUDGET_EXCEEDED, IDEMPOTENCY_KEY_REUSED")
+              + " HOLDOUT_REQUIRED, MEMORY_BUDGET_EXCEEDED, IDEMPOTENCY_KEY_REUSED")
   @ProblemResponse(status = "429", codes = "QUEUE_FULL")
   @ProblemResponse(status = "507", codes = "INSUFFICIENT_STORAGE")
   ResponseEntity<TrainingJob> train(@Parameter(hidden = true) HttpServletRequest request)
@@ -435,7 +454,9 @@ class TrainingController {
       sources.requireReadable(source);
       int dimension = start == null ? ANY_DIMENSION : start.codebook().dimension();
       parameters.request(
-          Integer.MAX_VALUE, parameters.integer("embedding_dim").orElse(dimension), start);
+          TrainingParameters.ANY_ROWS,
+          parameters.integer("embedding_dim").orElse(dimension),
+          start);
       shown = TrainingService.given(training, start);
     }
     return jobs.accepted(service.submit(training, parameters.codebook(), start, shown, "", key));
@@ -455,9 +476,7 @@ class TrainingController {
     try {
       OpenedSource source = work.open(training);
       return TrainingService.parameters(
-          training,
-          work.request(training, start, source.rows(), source.dimension()),
-          source.rows());
+          training, work.request(training, start, source.rows(), source.dimension()));
     } catch (FormatException e) {
       throw new ProblemException(
           ProblemCode.SOURCE_INVALID, "the source cannot be trained from: " + e.getMessage());

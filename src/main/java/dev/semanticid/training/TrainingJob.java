@@ -21,7 +21,7 @@ import tools.jackson.databind.json.JsonMapper;
  * @param error why it failed
  * @param version the version it made
  * @param activated whether that version was made the active one
- * @param report what the version did to the training data
+ * @param report what the version did to the rows trained on, and apart to those held out
  * @param parameters all settings in effect, defaults included
  * @param createdAt when it was accepted
  * @param startedAt when it first began to run

@@ -2,6 +2,7 @@ package dev.semanticid.training;
 
 import dev.semanticid.codebook.CodebookRegistry;
 import dev.semanticid.core.clustering.CentroidInitializer;
+import dev.semanticid.core.evaluation.HoldoutSplit;
 import dev.semanticid.core.quantizer.Algorithm;
 import dev.semanticid.core.quantizer.ResidualQuantizerConfig;
 import dev.semanticid.core.quantizer.ResidualQuantizerTrainer;
@@ -33,6 +34,12 @@ import tools.jackson.databind.json.JsonMapper;
  */
 final class TrainingParameters {
 
+  /** The name of the share of rows that is kept from training. */
+  static final String HOLDOUT_FRACTION = "holdout_fraction";
+
+  /** Stands for the number of rows of data that have not been opened: more than are trained on. */
+  static final long ANY_ROWS = Integer.MAX_VALUE;
+
   /** The name of the version to begin with. */
   static final String INIT_FROM = "init_from";
 
@@ -59,9 +66,11 @@ final class TrainingParameters {
           "initializer",
           "seed",
           INIT_FROM,
+          HOLDOUT_FRACTION,
           "activate",
           "quality_gate.min_unique_ratio",
           "quality_gate.max_dead_codes",
+          "quality_gate.max_holdout_mse",
           "embedding_model",
           "on_bad_row",
           "dtype");
@@ -69,6 +78,9 @@ final class TrainingParameters {
   /** Those whose value is a string, whatever it looks like. */
   private static final Set<String> TEXTS =
       Set.of("codebook", "embedding_model", "dtype", INIT_FROM);
+
+  private static final Set<String> GATE =
+      Set.of("min_unique_ratio", "max_dead_codes", "max_holdout_mse");
 
   private static final Set<String> SOURCE = Set.of("uri", "tensor", "column");
 
@@ -121,7 +133,7 @@ final class TrainingParameters {
     for (Map.Entry<String, JsonNode> member : body.properties()) {
       String name = member.getKey();
       if (name.equals("quality_gate")) {
-        flatten(name, member.getValue(), Set.of("min_unique_ratio", "max_dead_codes"), values);
+        flatten(name, member.getValue(), GATE, values);
       } else if (name.equals("source")) {
         flatten(name, member.getValue(), SOURCE, values);
       } else {
@@ -297,13 +309,24 @@ final class TrainingParameters {
       start.requireSame(widths, normalize);
     }
     int batchSize = integer("batch_size").orElse(defaults.batchSize());
+    long seed =
+        value(
+                "seed",
+                "be a whole number below 2⁶³",
+                node -> node.isIntegralNumber() && node.canConvertToLong() ? node.asLong() : null)
+            .orElse(defaults.seed());
     ResidualQuantizerConfig config;
+    HoldoutSplit holdout;
+    long holdoutRows;
     QualityGate gate;
     try {
+      holdout = new HoldoutSplit(number(HOLDOUT_FRACTION).orElse(0.0), seed);
+      holdoutRows = rows < ANY_ROWS ? holdout.count(rows) : 0;
       gate =
           new QualityGate(
               number("quality_gate.min_unique_ratio").orElse(null),
-              integer("quality_gate.max_dead_codes").orElse(null));
+              integer("quality_gate.max_dead_codes").orElse(null),
+              number("quality_gate.max_holdout_mse").orElse(null));
       config =
           new ResidualQuantizerConfig(
               dimension,
@@ -314,19 +337,16 @@ final class TrainingParameters {
               integer("max_steps")
                   .orElse(
                       ResidualQuantizerConfig.defaultMaxSteps(
-                          algorithm, rows, Math.max(1, batchSize), widths.size())),
+                          algorithm,
+                          rows - holdoutRows,
+                          Math.max(1, batchSize), widths.size())),
               number("learning_rate").orElse(defaults.learningRate()),
               normalize,
               bool("train_layer_wise").orElse(defaults.trainLayerWise()),
               bool("track_residuals").orElse(defaults.trackResiduals()),
               bool("shuffle").orElse(defaults.shuffle()),
               choice("initializer", CentroidInitializer.values()).orElse(defaults.initializer()),
-              value(
-                      "seed",
-                      "be a whole number below 2⁶³",
-                      node ->
-                          node.isIntegralNumber() && node.canConvertToLong() ? node.asLong() : null)
-                  .orElse(defaults.seed()),
+              seed,
               algorithm,
               number("tolerance").orElse(defaults.tolerance()),
               integer("refine").orElse(defaults.refine()),
@@ -337,17 +357,45 @@ final class TrainingParameters {
       throw new ProblemException(ProblemCode.INVALID_PARAMETER, String.valueOf(e.getMessage()));
     }
     onBadRow();
-    long fewest = ResidualQuantizerTrainer.fewestRows(config, start != null);
-    if (rows < fewest) {
+    requireRows(rows, holdoutRows, config, start != null);
+    if (holdout.fraction() > 0 && holdoutRows == 0 && rows < ANY_ROWS) {
       throw new ProblemException(
               ProblemCode.TOO_FEW_ROWS,
-              "a codebook of width %d needs at least %d rows, the data has %d"
-                  .formatted(Collections.max(widths), fewest, rows))
-          .with("expected", fewest)
-          .with("actual", rows);
+              "%s %s holds out none of the %d rows; at least one is needed to report on"
+                  .formatted(HOLDOUT_FRACTION, holdout.fraction(), rows))
+          .with("expected", 1)
+          .with("actual", 0);
+    }
+    if (holdout.fraction() == 0 && gate.maxHoldoutMse() != null) {
+      throw new ProblemException(
+          ProblemCode.HOLDOUT_REQUIRED,
+          "quality_gate.max_holdout_mse %s needs a %s above 0, got 0"
+              .formatted(gate.maxHoldoutMse(), HOLDOUT_FRACTION));
     }
     return new TrainingRequest(
-        codebook(), start, config, activation(), gate, string("embedding_model").orElse(null));
+        codebook(),
+        start,
+        config,
+        holdout,
+        rows - holdoutRows,
+        holdoutRows,
+        activation(),
+        gate,
+        string("embedding_model").orElse(null));
+  }
+
+  private static void requireRows(
+      long rows, long holdoutRows, ResidualQuantizerConfig config, boolean continued) {
+    long fewest = ResidualQuantizerTrainer.fewestRows(config, continued);
+    if (rows - holdoutRows < fewest) {
+      String left = holdoutRows == 0 ? "" : ", of which %d are held out".formatted(holdoutRows);
+      throw new ProblemException(
+              ProblemCode.TOO_FEW_ROWS,
+              "a codebook of width %d needs at least %d rows to train on, the data has %d%s"
+                  .formatted(Collections.max(config.codebookWidths()), fewest, rows, left))
+          .with("expected", fewest)
+          .with("actual", rows - holdoutRows);
+    }
   }
 
   private Activation activation() {

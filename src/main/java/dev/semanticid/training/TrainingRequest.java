@@ -1,5 +1,6 @@
 package dev.semanticid.training;
 
+import dev.semanticid.core.evaluation.HoldoutSplit;
 import dev.semanticid.core.quantizer.Algorithm;
 import dev.semanticid.core.quantizer.ResidualQuantizerConfig;
 import java.util.LinkedHashMap;
@@ -12,6 +13,9 @@ import org.jspecify.annotations.Nullable;
  * @param codebook the codebook to make a version of
  * @param start the version to begin with; null to choose first centroids
  * @param config settings of the algorithm
+ * @param holdout which rows are kept from training
+ * @param rows rows to train on
+ * @param holdoutRows rows held out
  * @param activation when the version shall be served
  * @param gate what the version must reach to pass
  * @param embeddingModel the model that the vectors come from, if stated
@@ -20,6 +24,9 @@ record TrainingRequest(
     String codebook,
     @Nullable StartVersion start,
     ResidualQuantizerConfig config,
+    HoldoutSplit holdout,
+    long rows,
+    long holdoutRows,
     Activation activation,
     QualityGate gate,
     @Nullable String embeddingModel) {
@@ -39,8 +46,12 @@ record TrainingRequest(
    *
    * @param minUniqueRatio least share of distinct semantic IDs
    * @param maxDeadCodes most centroids, of all levels together, that no row chose
+   * @param maxHoldoutMse largest {@code mse} over the rows held out
    */
-  record QualityGate(@Nullable Double minUniqueRatio, @Nullable Integer maxDeadCodes) {
+  record QualityGate(
+      @Nullable Double minUniqueRatio,
+      @Nullable Integer maxDeadCodes,
+      @Nullable Double maxHoldoutMse) {
     QualityGate {
       if (minUniqueRatio != null && !(minUniqueRatio >= 0 && minUniqueRatio <= 1)) {
         throw new IllegalArgumentException(
@@ -50,12 +61,17 @@ record TrainingRequest(
         throw new IllegalArgumentException(
             "quality_gate.max_dead_codes must not be negative, got " + maxDeadCodes);
       }
+      if (maxHoldoutMse != null && !(maxHoldoutMse >= 0)) {
+        throw new IllegalArgumentException(
+            "quality_gate.max_holdout_mse must not be negative, got " + maxHoldoutMse);
+      }
     }
   }
 
   /** The same request with a model stated. */
   TrainingRequest withEmbeddingModel(String model) {
-    return new TrainingRequest(codebook, start, config, activation, gate, model);
+    return new TrainingRequest(
+        codebook, start, config, holdout, rows, holdoutRows, activation, gate, model);
   }
 
   /** All settings by the names that clients know. */
@@ -86,6 +102,11 @@ record TrainingRequest(
     parameters.put("track_residuals", config.trackResiduals());
     parameters.put("shuffle", config.shuffle());
     parameters.put("seed", config.seed());
+    parameters.put(TrainingParameters.HOLDOUT_FRACTION, holdout.fraction());
+    parameters.put("rows", rows);
+    if (holdout.fraction() > 0) {
+      parameters.put("holdout_rows", holdoutRows);
+    }
     return parameters;
   }
 }

@@ -62,11 +62,9 @@ class TrainingService {
   }
 
   /** All settings in effect, as clients see them. */
-  static Map<String, Object> parameters(
-      StoredTraining training, TrainingRequest request, long rows) {
+  static Map<String, Object> parameters(StoredTraining training, TrainingRequest request) {
     Map<String, Object> parameters = request.parameters();
     parameters.put("source", training.description());
-    parameters.put("rows", rows);
     return parameters;
   }
 

@@ -51,8 +51,8 @@ import tools.jackson.databind.json.JsonMapper;
 
 /**
  * What a training does: its rows are made readable in any order, levels are trained, the outcome is
- * evaluated on all rows and published. Between any two steps it can be continued by another
- * process.
+ * evaluated on all rows, those held out apart, and published. Between any two steps it can be
+ * continued by another process.
  */
 @Component
 class TrainingWork implements JobWork {
@@ -141,9 +141,12 @@ class TrainingWork implements JobWork {
     }
     long bytes =
         Math.max(
-                ResidualQuantizerTrainer.memoryBytes(request.config(), rows),
+                ResidualQuantizerTrainer.memoryBytes(request.config(), request.rows()),
                 QuantizationEvaluator.memoryBytes(
-                    request.config().codebookWidths(), dimension, rows))
+                    request.config().codebookWidths(),
+                    dimension,
+                    Math.max(request.rows(), request.holdoutRows())))
+            + request.holdout().memoryBytes(rows)
             + (start == null ? 0 : start.bytes());
     if (bytes > memoryBudget) {
       throw new ProblemException(
@@ -212,7 +215,7 @@ class TrainingWork implements JobWork {
       VectorSource rows = staged.rows();
       Map<String, Object> parameters =
           TrainingService.parameters(
-              training, request(training, start, rows.rows(), rows.dimension()), rows.rows());
+              training, request(training, start, rows.rows(), rows.dimension()));
       if (staged.skipped() > 0) {
         parameters.put("skipped_rows", staged.skipped());
       }
@@ -272,6 +275,7 @@ class TrainingWork implements JobWork {
     private final StoredTraining stored;
     private final TrainingRequest request;
     private final VectorSource rows;
+    private final @Nullable VectorSource heldOut;
     private final long skipped;
     private final long began = System.nanoTime();
     private double fractionAtStart = -1;
@@ -281,12 +285,13 @@ class TrainingWork implements JobWork {
         JobRun run,
         StoredTraining stored,
         TrainingRequest request,
-        VectorSource rows,
+        VectorSource all,
         long skipped) {
       this.run = run;
       this.stored = stored;
       this.request = request;
-      this.rows = rows;
+      this.rows = request.holdout().training(all);
+      this.heldOut = request.holdout().fraction() == 0 ? null : request.holdout().heldOut(all);
       this.skipped = skipped;
     }
 
@@ -299,7 +304,13 @@ class TrainingWork implements JobWork {
       run.beginPhase("evaluation", 0);
       // Without tables: training has warmed that plan up, and the codes are the same.
       try (var quantizer = new ResidualQuantizer(codebook, backend, pool, 0, screening)) {
-        report = new QuantizationEvaluator(quantizer, pool).evaluate(rows, this::onEvaluated);
+        var evaluator = new QuantizationEvaluator(quantizer, pool);
+        report = evaluator.evaluate(rows, this::onEvaluated);
+        if (heldOut != null) {
+          report =
+              report.withHoldout(
+                  evaluator.evaluate(heldOut, done -> onEvaluated(rows.rows() + done)));
+        }
       }
       publish(
           codebook.withTrainingState(
@@ -382,7 +393,6 @@ class TrainingWork implements JobWork {
       var values = new TreeMap<String, String>();
       request.parameters().forEach((name, value) -> values.put(name, value.toString()));
       values.put("source", stored.description());
-      values.put("rows", Long.toString(rows.rows()));
       StartVersion start = request.start();
       if (start == null) {
         values.put("init_buffer_rows", bufferRows.toString());
@@ -464,6 +474,7 @@ class TrainingWork implements JobWork {
 
     private void onEvaluated(long done) {
       run.checkWanted();
+      long total = request.rows() + request.holdoutRows();
       double rate = run.rowsDone(done);
       run.progress(
           new JobProgress(
@@ -472,13 +483,13 @@ class TrainingWork implements JobWork {
               null,
               null,
               done,
-              rows.rows(),
+              total,
               skipped > 0 ? skipped : null,
               rate,
-              (rows.rows() - done) / rate,
+              (total - done) / rate,
               null,
               null,
-              TRAINED + (1 - TRAINED) * done / rows.rows()));
+              TRAINED + (1 - TRAINED) * done / total));
     }
   }
 
@@ -494,6 +505,13 @@ class TrainingWork implements JobWork {
     Integer maxDeadCodes = gate.maxDeadCodes();
     if (maxDeadCodes != null && dead > maxDeadCodes) {
       failures.add("%d dead codes are more than max_dead_codes %d".formatted(dead, maxDeadCodes));
+    }
+    QuantizationReport holdout = report.holdout();
+    Double maxHoldoutMse = gate.maxHoldoutMse();
+    if (maxHoldoutMse != null && holdout != null && holdout.mse() > maxHoldoutMse) {
+      failures.add(
+          "mse %s of the rows held out is above max_holdout_mse %s"
+              .formatted(holdout.mse(), maxHoldoutMse));
     }
     return failures;
   }

@@ -277,8 +277,8 @@ class FurtherTrainingIT {
       for (String name : List.of("killed", "undisturbed")) {
         other.trainFrom(request.formatted(name, folder, 30, ""));
       }
-      String more = ", \"init_from\": 1";
-      other.trainFrom(request.formatted("undisturbed", folder, 900, more));
+      String more = ", \"init_from\": 1, \"holdout_fraction\": 0.1";
+      JsonNode undisturbed = other.trainFrom(request.formatted("undisturbed", folder, 900, more));
       String job =
           other
               .post("/train", request.formatted("killed", folder, 900, more))
@@ -300,6 +300,8 @@ class FurtherTrainingIT {
       assertThat(done.path("state").asString()).as(done.toString()).isEqualTo("succeeded");
       assertThat(process.client().fingerprint("killed", 2))
           .isEqualTo(process.client().fingerprint("undisturbed", 2));
+      assertThat(done.path("report")).isEqualTo(undisturbed.path("report"));
+      assertThat(done.path("report").path("holdout").path("rows").asInt()).isBetween(1900, 2100);
       assertThat(process.log()).contains("goes on");
     } finally {
       process.close();

@@ -23,6 +23,8 @@ public final class RandomStream {
     SHUFFLE(0x9E3779B97F4A7C15L),
     /** Order of the rows within a part of a pass; the index is where that begins. */
     SHUFFLE_WINDOW(0xA0761D6478BD642FL),
+    /** Whether a row is held out from training; the index is the row. */
+    HOLDOUT(0xE7037ED1A0B428DBL),
     /** Rows that a codebook is tested with before it serves. */
     SELF_TEST(0xD1B54A32D192ED03L);
 
@@ -35,8 +37,19 @@ public final class RandomStream {
 
   /** The stream for a purpose. */
   public static RandomGenerator of(long seed, Purpose purpose, long index) {
-    long mixed = mix(mix(seed) + mix(purpose.salt + index));
-    return FACTORY.create(mixed);
+    return FACTORY.create(bits(seed, purpose, index));
+  }
+
+  /**
+   * One number for a purpose and an index, uniform in [0, 1): for choices that must not depend on
+   * what was drawn before.
+   */
+  public static double unit(long seed, Purpose purpose, long index) {
+    return unit(bits(seed, purpose, index));
+  }
+
+  private static long bits(long seed, Purpose purpose, long index) {
+    return mix(mix(seed) + mix(purpose.salt + index));
   }
 
   /** Finaliser of Stafford's variant 13, as used by splittable generators. */
@@ -53,6 +66,10 @@ public final class RandomStream {
 
   /** Uniform in [0, 1), a multiple of 2⁻⁵³. */
   static double unit(RandomGenerator random) {
-    return (random.nextLong() >>> 11) * 0x1p-53;
+    return unit(random.nextLong());
+  }
+
+  private static double unit(long bits) {
+    return (bits >>> 11) * 0x1p-53;
   }
 }

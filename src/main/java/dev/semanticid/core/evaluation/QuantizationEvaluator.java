@@ -156,7 +156,8 @@ public final class QuantizationEvaluator {
         (double) collisions.colliding() / rows,
         collisions.maxGroup(),
         reports,
-        List.of());
+        List.of(),
+        null);
   }
 
   private static final class Sums {

@@ -1,6 +1,7 @@
 package dev.semanticid.core.evaluation;
 
 import java.util.List;
+import org.jspecify.annotations.Nullable;
 
 /**
  * What a codebook did to a data set.
@@ -14,6 +15,7 @@ import java.util.List;
  * @param maxGroup rows of the most frequent semantic ID
  * @param levels one report per level
  * @param notes what a reader should know besides, in sentences
+ * @param holdout the same for rows that were held out from training, if any were
  */
 public record QuantizationReport(
     long rows,
@@ -23,7 +25,8 @@ public record QuantizationReport(
     double collidingShare,
     long maxGroup,
     List<LevelReport> levels,
-    List<String> notes) {
+    List<String> notes,
+    @Nullable QuantizationReport holdout) {
 
   public QuantizationReport {
     levels = List.copyOf(levels);
@@ -33,6 +36,28 @@ public record QuantizationReport(
   /** The same report with other notes. */
   public QuantizationReport withNotes(List<String> others) {
     return new QuantizationReport(
-        rows, mse, reconstructionMse, uniqueRatio, collidingShare, maxGroup, levels, others);
+        rows,
+        mse,
+        reconstructionMse,
+        uniqueRatio,
+        collidingShare,
+        maxGroup,
+        levels,
+        others,
+        holdout);
+  }
+
+  /** The same report with one for rows that were held out. */
+  public QuantizationReport withHoldout(QuantizationReport heldOut) {
+    return new QuantizationReport(
+        rows,
+        mse,
+        reconstructionMse,
+        uniqueRatio,
+        collidingShare,
+        maxGroup,
+        levels,
+        notes,
+        heldOut);
   }
 }
