@@ -1,5 +1,7 @@
 package dev.semanticid.codebook;
 
+import com.fasterxml.jackson.annotation.JsonInclude;
+import dev.semanticid.core.evaluation.QuantizationReport;
 import dev.semanticid.core.format.CodebookFormat;
 import dev.semanticid.core.format.FormatException;
 import dev.semanticid.core.quantizer.Codebook;
@@ -79,6 +81,23 @@ class CodebookController {
       @Schema(example = "active") String alias,
       @Schema(example = "5") int version) {}
 
+  /** A report is null, rather than left out, so that two stand side by side whatever there is. */
+  @JsonInclude(JsonInclude.Include.ALWAYS)
+  record VersionReport(
+      @Schema(example = "4") int version, String fingerprint, @Nullable QuantizationReport report) {
+
+    static VersionReport of(CodebookVersion version) {
+      return new VersionReport(version.version(), version.fingerprint(), version.report());
+    }
+  }
+
+  @JsonInclude(JsonInclude.Include.ALWAYS)
+  record Reports(
+      @Schema(example = "default") String codebook,
+      VersionReport from,
+      VersionReport to,
+      @Nullable ReportChange change) {}
+
   @GetMapping(path = "/codebooks", produces = MediaType.APPLICATION_JSON_VALUE)
   @Operation(summary = "All codebooks")
   CodebookList list() {
@@ -113,6 +132,29 @@ class CodebookController {
       @Parameter(example = "default") @PathVariable String name,
       @Parameter(example = "1") @PathVariable int version) {
     return store.require(name, version);
+  }
+
+  @GetMapping(path = "/codebooks/{name}/reports", produces = MediaType.APPLICATION_JSON_VALUE)
+  @Operation(
+      summary = "The reports of two versions side by side",
+      description =
+          "`change` has the figures of `to` minus those of `from`. A version that was uploaded has"
+              + " no report: then that is null, and so is `change`.")
+  @ProblemResponse(status = "400", codes = "INVALID_PARAMETER, UNKNOWN_PARAMETER")
+  @ProblemResponse(status = "404", codes = "UNKNOWN_CODEBOOK, UNKNOWN_VERSION")
+  Reports reports(
+      @Parameter(example = "default") @PathVariable String name,
+      @Parameter(description = "a number or an alias", example = "1") @RequestParam String from,
+      @Parameter(description = "a number or an alias", example = "active") @RequestParam String to,
+      HttpServletRequest request) {
+    QueryParameters.requireKnown(request, Set.of("from", "to"));
+    CodebookVersion before = store.require(name, registry.require(name, from));
+    CodebookVersion after = store.require(name, registry.require(name, to));
+    return new Reports(
+        name,
+        VersionReport.of(before),
+        VersionReport.of(after),
+        ReportChange.between(before.report(), after.report()));
   }
 
   @GetMapping(
