@@ -98,7 +98,7 @@ class EncodingService {
             ProblemCode.DESTINATION_EXISTS,
             "%s exists already; nothing is overwritten".formatted(destination.uri()));
       }
-      return runner.submit(job);
+      return registry.keeping(name, codebook.version(), () -> runner.submit(job));
     } finally {
       codebook.release();
     }

@@ -420,6 +420,9 @@ class BulkEncodeIT {
       assertThat(client.encode("codebook=moving", ROWS).codes())
           .as("another version that gives other codes")
           .isNotEqualTo(expected);
+      client
+          .delete("/codebooks/moving/versions/1")
+          .expectProblem(409, "VERSION_IN_USE", "version 1", jobs.getFirst().substring(13));
     } finally {
       cancel(running);
     }
