@@ -93,7 +93,7 @@ class TrainingController {
   record TrainRequest(
       @Schema(example = "default") String codebook,
       Source source,
-      @Schema(example = "minibatch_kmeans") String algorithm,
+      @Schema(allowableValues = {"minibatch_kmeans", "lloyd"}) String algorithm,
       @Schema(example = "2048") int embeddingDim,
       @Schema(example = "3") int numHierarchies,
       @Schema(example = "256", description = "a number, or one per level") int codebookWidth,
@@ -107,6 +107,12 @@ class TrainingController {
       @Schema(example = "true") boolean shuffle,
       @Schema(example = "kmeans_plus_plus") String initializer,
       @Schema(example = "42") long seed,
+      @Schema(example = "0.0001") double tolerance,
+      @Schema(example = "0", description = "rounds of joint refinement of all levels") int refine,
+      @Schema(example = "1", description = "partial codes that encoding keeps; 1: greedy")
+          int beamSize,
+      @Schema(example = "false", description = "whether centroids get weights that even out loads")
+          boolean balance,
       @Schema(
               example = "active",
               description = "a version of the same codebook to train further, a number or an alias")
@@ -202,7 +208,9 @@ class TrainingController {
   @Parameter(
       name = "max_steps",
       in = ParameterIn.QUERY,
-      description = "update steps of all levels; default ten passes per level, 30 to 3,000 in all",
+      description =
+          "update steps of all levels; default ten passes per level, 30 to 3,000 in all; with"
+              + " algorithm lloyd a step is a pass, default 20 per level",
       schema = @Schema(type = "integer"))
   @Parameter(
       name = "learning_rate",
@@ -240,6 +248,30 @@ class TrainingController {
       name = "seed",
       in = ParameterIn.QUERY,
       schema = @Schema(type = "integer", format = "int64", defaultValue = "42"))
+  @Parameter(
+      name = "tolerance",
+      in = ParameterIn.QUERY,
+      description =
+          "algorithm lloyd: a level is finished when a pass takes less than this share off its"
+              + " inertia",
+      schema = @Schema(type = "number", defaultValue = "0.0001"))
+  @Parameter(
+      name = "refine",
+      in = ParameterIn.QUERY,
+      description = "most rounds of joint refinement of all levels after the last one",
+      schema = @Schema(type = "integer", defaultValue = "0"))
+  @Parameter(
+      name = "beam_size",
+      in = ParameterIn.QUERY,
+      description = "partial codes that encoding and refinement keep per level; 1: greedy",
+      schema = @Schema(type = "integer", defaultValue = "1"))
+  @Parameter(
+      name = "balance",
+      in = ParameterIn.QUERY,
+      description =
+          "whether each level gets weights under which all centroids have about as many rows; with"
+              + " neither refine nor beam_size",
+      schema = @Schema(type = "boolean", defaultValue = "false"))
   @Parameter(
       name = "init_from",
       in = ParameterIn.QUERY,
@@ -316,7 +348,11 @@ class TrainingController {
   @Parameter(
       name = "algorithm",
       in = ParameterIn.QUERY,
-      schema = @Schema(type = "string", allowableValues = "minibatch_kmeans"))
+      schema =
+          @Schema(
+              type = "string",
+              allowableValues = {"minibatch_kmeans", "lloyd"},
+              defaultValue = "minibatch_kmeans"))
   @ApiResponse(responseCode = "202", description = "accepted; Location names the job")
   @ProblemResponse(
       status = "400",

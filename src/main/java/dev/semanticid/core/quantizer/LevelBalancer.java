@@ -58,6 +58,9 @@ final class LevelBalancer {
     this.n = rows.length / d;
     this.width = level.search().centroids().width();
     this.weights = new double[width];
+    for (int k = 0; k < width; k++) {
+      weights[k] = level.search().centroids().weights()[k];
+    }
     this.steps = new double[width];
     this.directions = new int[width];
   }

@@ -425,6 +425,9 @@ public final class ResidualQuantizerTrainer {
       TrainingState state = from == null ? null : from.trainingState();
       if (from != null && state != null && !levels.get(l).initialized()) {
         levels.get(l).resume(from.centroids(l).data(), state.counts().get(l), 0);
+        if (config.balance()) {
+          levels.get(l).reweigh(from.centroids(l).weights());
+        }
       }
     }
 
