@@ -31,6 +31,9 @@ public final class LevelKMeans implements AutoCloseable {
   /** Where a cluster is split in two, its centroids part by this share of each component. */
   private static final double SPLIT = 1.0 / 1024;
 
+  /** A cluster of less than this share of the mean number of rows is one of few. */
+  private static final double FEW = 0.15;
+
   private final int width;
   private final int dimension;
   private final ComputeBackend backend;
@@ -264,10 +267,13 @@ public final class LevelKMeans implements AutoCloseable {
 
   /** Moves the centroids by the batch accumulated, by Sculley's rule. */
   public Update update(double learningRate) {
-    return update(learningRate, false);
+    return update(learningRate, 0);
   }
 
-  private Update update(double learningRate, boolean split) {
+  /**
+   * @param fewest rows that a cluster must have to keep its centroid
+   */
+  private Update update(double learningRate, double fewest) {
     float[] old = search().centroids().data();
     float[] moved = spare == null ? new float[old.length] : spare;
     System.arraycopy(old, 0, moved, 0, old.length);
@@ -295,8 +301,8 @@ public final class LevelKMeans implements AutoCloseable {
       inertia += n * norm - 2 * product;
     }
     var update = new Update(sumRows, loss, Math.max(0, inertia));
-    if (split) {
-      splitLargest(moved);
+    if (fewest > 0) {
+      splitLargest(moved, fewest);
     }
     replace(moved);
     spare = old;
@@ -308,15 +314,18 @@ public final class LevelKMeans implements AutoCloseable {
    * Makes every centroid the mean of the rows accumulated, by Lloyd's rule, and their number its
    * count. One without rows takes half of the cluster that has most, as in Faiss: both begin next
    * to its mean.
+   *
+   * @param relocate whether centroids with few rows do so, too. k-means++ chooses outliers, and
+   *     Lloyd's rule leaves each of them its centroid, though a large cluster would gain more by it
    */
-  public Update recentre() {
+  public Update recentre(boolean relocate) {
     Arrays.fill(counts, 0);
-    return update(0.5, true);
+    return update(0.5, relocate ? FEW * sumRows / width : 1);
   }
 
-  private void splitLargest(float[] moved) {
+  private void splitLargest(float[] moved, double fewest) {
     for (int k = 0; k < width; k++) {
-      if (counts[k] > 0) {
+      if (counts[k] >= fewest) {
         continue;
       }
       int largest = 0;
@@ -325,7 +334,7 @@ public final class LevelKMeans implements AutoCloseable {
           largest = other;
         }
       }
-      if (counts[largest] < 2) {
+      if (counts[largest] < 2 || largest == k) {
         return;
       }
       for (int i = 0; i < dimension; i++) {

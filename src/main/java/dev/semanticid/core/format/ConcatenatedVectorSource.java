@@ -83,6 +83,20 @@ public final class ConcatenatedVectorSource implements VectorSource {
   }
 
   @Override
+  public void willRead(long firstRow, int count) {
+    Objects.checkFromIndexSize(firstRow, count, rows());
+    int part = partOf(firstRow);
+    for (int done = 0; done < count; part++) {
+      long inPart = firstRow + done - starts[part];
+      int length = (int) Math.min(count - done, starts[part + 1] - starts[part] - inPart);
+      if (length > 0) {
+        parts.get(part).willRead(inPart, length);
+        done += length;
+      }
+    }
+  }
+
+  @Override
   public String description() {
     return parts.size() == 1
         ? parts.getFirst().description()

@@ -166,6 +166,14 @@ public final class FileVectorSource implements VectorSource {
   }
 
   @Override
+  public void willRead(long firstRow, int count) {
+    Objects.checkFromIndexSize(firstRow, count, rows);
+    checkOpen();
+    long rowBytes = (long) dimension * elementType.bytes();
+    PageAdvice.willNeed(mapping, dataOffset + firstRow * rowBytes, count * rowBytes);
+  }
+
+  @Override
   public String description() {
     return path.toString();
   }

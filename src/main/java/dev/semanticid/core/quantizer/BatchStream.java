@@ -17,7 +17,9 @@ final class BatchStream {
 
   BatchStream(VectorSource source, ResidualQuantizerConfig config) {
     this.source = source;
-    this.order = new RowOrder(source.rows(), source.dimension(), config.shuffle(), config.seed());
+    this.order =
+        new RowOrder(
+            source.rows(), source.dimension(), config.shuffle(), config.seed(), source::willRead);
     int batchSize = (int) Math.min(config.batchSize(), source.rows());
     this.rows = new long[batchSize];
     this.batch = new float[Math.multiplyExact(batchSize, source.dimension())];

@@ -24,7 +24,8 @@ import java.util.List;
  *
  * All sums are of one pass. The equations are solved by block Gauss–Seidel from the present
  * centroids, a level at a time, because their matrix is singular (a vector may move from all of one
- * level to all of another) and nearly empty; no step of it makes the squares larger.
+ * level to all of another) and nearly empty; no step of it makes the squares larger. In the first
+ * rounds, centroids that few rows use are relocated besides.
  */
 final class JointRefinement {
 
@@ -32,6 +33,14 @@ final class JointRefinement {
   private static final long TABLE_BUDGET = 256L << 20;
 
   private static final int SWEEPS = 4;
+
+  /** A centroid with less than this share of the mean number of rows is relocated. */
+  private static final double FEW = 0.15;
+
+  /** Where a centroid is split in two, they part by this share of each component. */
+  private static final double SPLIT = 1.0 / 64;
+
+  private static final int MOST_RELOCATING_ROUNDS = 10;
   private static final int COMPONENTS_PER_TASK = 64;
 
   private final ResidualQuantizerConfig config;
@@ -99,6 +108,11 @@ final class JointRefinement {
       }
     }
     return bytes;
+  }
+
+  /** How many of the first rounds relocate centroids: the others are to settle them. */
+  static int relocatingRounds(int rounds) {
+    return Math.min(MOST_RELOCATING_ROUNDS, rounds / 2);
   }
 
   private int width(int level) {
@@ -227,8 +241,12 @@ final class JointRefinement {
     }
   }
 
-  /** The centroids that fit the last pass better, each level K_l × d. */
-  List<float[]> solve(List<float[]> centroids) {
+  /**
+   * The centroids that fit the last pass better, each level K_l × d.
+   *
+   * @param relocate whether those that few rows use are put to better use
+   */
+  List<float[]> solve(List<float[]> centroids, boolean relocate) {
     double[] c = new double[total * d];
     for (int l = 0; l < levels; l++) {
       float[] level = centroids.get(l);
@@ -242,6 +260,11 @@ final class JointRefinement {
         pool.forEach(width(l), k -> improve(c, level, k));
       }
     }
+    if (relocate) {
+      for (int l = 0; l < levels; l++) {
+        relocate(c, l);
+      }
+    }
     var solved = new ArrayList<float[]>();
     for (int l = 0; l < levels; l++) {
       float[] level = new float[width(l) * d];
@@ -251,6 +274,35 @@ final class JointRefinement {
       solved.add(level);
     }
     return solved;
+  }
+
+  /**
+   * Moves centroids that few rows use next to those that most rows use. Least squares leave them
+   * where they are, a local minimum that loses much: level by level, centroids gather on the
+   * outliers of residuals.
+   */
+  private void relocate(double[] c, int l) {
+    long[] rows = Arrays.copyOfRange(rowsOf, begins[l], begins[l + 1]);
+    double few = FEW * Arrays.stream(rows).sum() / width(l);
+    for (int k = 0; k < width(l); k++) {
+      if (rows[k] >= few) {
+        continue;
+      }
+      int most = 0;
+      for (int other = 1; other < width(l); other++) {
+        if (rows[other] > rows[most]) {
+          most = other;
+        }
+      }
+      for (int i = 0; i < d; i++) {
+        double mean = c[(begins[l] + most) * d + i];
+        double part = i % 2 == 0 ? SPLIT : -SPLIT;
+        c[(begins[l] + k) * d + i] = mean * (1 + part);
+        c[(begins[l] + most) * d + i] = mean * (1 - part);
+      }
+      rows[k] = rows[most] / 2;
+      rows[most] -= rows[k];
+    }
   }
 
   /** Solves for one centroid, with those of the other levels as they are. */

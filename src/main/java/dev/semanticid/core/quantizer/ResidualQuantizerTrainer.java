@@ -39,6 +39,8 @@ import org.jspecify.annotations.Nullable;
  */
 public final class ResidualQuantizerTrainer {
 
+  private static final int MOST_RELOCATING_PASSES = 10;
+
   private final ResidualQuantizerConfig config;
   private final ComputeBackend backend;
   private final WorkerPool pool;
@@ -321,13 +323,17 @@ public final class ResidualQuantizerTrainer {
       return made;
     }
 
-    /** Passes until one gains less than the tolerance, or all are made. */
+    /**
+     * Passes until one gains less than the tolerance, or all are made. The first ones relocate
+     * centroids that few rows use, the others settle them.
+     */
     private void lloyd(int l, int steps) throws IOException {
       while (stepsTaken[l] < steps) {
         listener.onCheckpoint(this::checkpoint);
         inputSquaredNorms = passes().sumUp(l);
-        LevelKMeans.Update update = levels.get(l).recentre();
-        boolean last = update.inertia() >= (1 - config.tolerance()) * inertia;
+        boolean relocating = stepsTaken[l] < Math.min(MOST_RELOCATING_PASSES, steps / 2);
+        LevelKMeans.Update update = levels.get(l).recentre(relocating);
+        boolean last = !relocating && update.inertia() >= (1 - config.tolerance()) * inertia;
         inertia = update.inertia();
         report(l, Phase.UPDATE, stepsTaken[l] + 1, steps, update);
         stepsTaken[l] = last ? steps : stepsTaken[l] + 1;
@@ -342,7 +348,7 @@ public final class ResidualQuantizerTrainer {
       for (int round = 1; round <= LevelBalancer.ROUNDS; round++) {
         balancer.step();
         inputSquaredNorms = passes().sumUp(l);
-        report(l, Phase.BALANCE, round, LevelBalancer.ROUNDS, level.recentre());
+        report(l, Phase.BALANCE, round, LevelBalancer.ROUNDS, level.recentre(false));
       }
       balancer.step();
       weights.add(level.search().centroids().weights());
@@ -351,19 +357,18 @@ public final class ResidualQuantizerTrainer {
     /** Moves the centroids of all levels together, as long as that makes the squares smaller. */
     void refine() throws IOException {
       var refinement = new JointRefinement(source, config, backend, pool, screening, listener);
-      Refined best = refined;
-      List<float[]> centroids = best == null ? centroids() : best.centroids();
-      int round = best == null ? 0 : best.round();
-      best = null;
+      Refined continued = refined;
+      List<float[]> centroids = continued == null ? centroids() : continued.centroids();
+      int round = continued == null ? 0 : continued.round();
+      int relocating = JointRefinement.relocatingRounds(config.refine());
       double squares = Double.POSITIVE_INFINITY;
       while (true) {
         JointRefinement.Fit fit = refinement.fit(centroids);
-        if (!(fit.squares() < squares)) {
+        if (round > relocating && !(fit.squares() < squares)) {
           break;
         }
         squares = fit.squares();
-        best = new Refined(round, centroids, fit.rows());
-        refined = best;
+        refined = new Refined(round, centroids, fit.rows());
         listener.onCheckpoint(this::checkpoint);
         if (round == config.refine()) {
           break;
@@ -378,7 +383,7 @@ public final class ResidualQuantizerTrainer {
                 0,
                 squares,
                 Double.NaN));
-        centroids = refinement.solve(centroids);
+        centroids = refinement.solve(centroids, round <= relocating);
       }
     }
 

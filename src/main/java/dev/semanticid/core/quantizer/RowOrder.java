@@ -23,6 +23,7 @@ final class RowOrder {
   private final long rows;
   private final boolean shuffle;
   private final long seed;
+  private final Ahead ahead;
   private final int blockRows;
   private final int[] blocks;
   private final long[] window;
@@ -32,11 +33,24 @@ final class RowOrder {
   private long pass;
   private long position;
 
+  /** Hears which rows come before long. */
+  interface Ahead {
+    /** All of these rows will come in the window behind the present one, or in the present one. */
+    void willCome(long firstRow, int count);
+  }
+
+  /** Without anybody who hears what comes. */
+  RowOrder(long rows, int dimension, boolean shuffle, long seed) {
+    this(rows, dimension, shuffle, seed, (firstRow, count) -> {});
+  }
+
   /**
    * @param rows rows of the data, 1 or more
    * @param dimension components of a row
+   * @param ahead hears what comes, if rows are shuffled
    */
-  RowOrder(long rows, int dimension, boolean shuffle, long seed) {
+  RowOrder(long rows, int dimension, boolean shuffle, long seed, Ahead ahead) {
+    this.ahead = ahead;
     this.rows = rows;
     this.shuffle = shuffle;
     this.seed = seed;
@@ -75,6 +89,7 @@ final class RowOrder {
       nextWindow();
     }
     inWindow = (int) (toPosition - begin);
+    announce(Math.max(0, nextBlock - WINDOW_BLOCKS));
   }
 
   /** The next row. */
@@ -88,8 +103,17 @@ final class RowOrder {
     }
     if (inWindow == windowRows) {
       nextWindow();
+      announce(nextBlock);
     }
     return window[inWindow++];
+  }
+
+  /** Tells of the blocks from one on until the end of the window behind the present one. */
+  private void announce(int from) {
+    for (int i = from; i < Math.min(blocks.length, nextBlock + WINDOW_BLOCKS); i++) {
+      long first = (long) blocks[i] * blockRows;
+      ahead.willCome(first, (int) Math.min(blockRows, rows - first));
+    }
   }
 
   private void shuffleBlocks() {

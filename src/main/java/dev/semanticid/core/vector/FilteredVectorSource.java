@@ -73,6 +73,15 @@ public final class FilteredVectorSource implements VectorSource {
   }
 
   @Override
+  public void willRead(long firstRow, int count) {
+    Objects.checkFromIndexSize(firstRow, count, rows());
+    if (count > 0) {
+      long from = rowInSource(firstRow);
+      source.willRead(from, (int) Math.min(count, source.rows() - from));
+    }
+  }
+
+  @Override
   public String description() {
     return source.description();
   }

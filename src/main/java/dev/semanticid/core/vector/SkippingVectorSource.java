@@ -57,6 +57,13 @@ public final class SkippingVectorSource implements VectorSource {
   }
 
   @Override
+  public void willRead(long firstRow, int count) {
+    Objects.checkFromIndexSize(firstRow, count, rows());
+    long from = firstRow + skippedBefore(firstRow);
+    source.willRead(from, (int) Math.min(count, source.rows() - from));
+  }
+
+  @Override
   public String description() {
     return source.description();
   }

@@ -26,6 +26,14 @@ public interface VectorSource extends AutoCloseable {
    */
   void read(long firstRow, int count, float[] target, int offset) throws IOException;
 
+  /**
+   * Tells that some rows will be read soon, so that they can be fetched meanwhile; a hint.
+   *
+   * @param firstRow index of the first row, 0-based
+   * @param count number of rows
+   */
+  default void willRead(long firstRow, int count) {}
+
   /** What a person would call the source: a path, a glob, "request body". */
   String description();
 

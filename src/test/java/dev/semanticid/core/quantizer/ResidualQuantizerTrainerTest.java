@@ -253,8 +253,8 @@ class ResidualQuantizerTrainerTest {
           .withMessageContainingAll(
               "dimension " + others.d(),
               "widths " + others.widths(),
-              "dimension 4, widths [5, 3]",
-              "normalizeResiduals=" + others.normalize());
+              "normalize_residuals " + others.normalize(),
+              "got 4, [5, 3], true");
     }
     Codebook bare = Codebook.of(from.settings(), 4, centroids(from), Provenance.UNKNOWN);
     var trainer = new ResidualQuantizerTrainer(settings.config(), java, pools.getFirst());
