@@ -15,9 +15,12 @@ import java.util.concurrent.ConcurrentLinkedQueue;
  * clustering"). What balanced k-means and Sinkhorn variants reach with a plan of rows × centroids,
  * a number per centroid keeps, so that encoding stays one argmin.
  *
- * <p>Every weight has a step of its own, which grows while it goes one way and shrinks when it
- * turns (Riedmiller & Braun 1993, "RPROP"). Centroids stay where they are meanwhile: stepping
- * weights while centroids move diverges.
+ * <p>Sought is not the transport of exactly equal loads, which outliers make dear, but the least
+ * squares whose loads have the perplexity wanted: with a price λ of uneven loads, {@code Σ ½‖u −
+ * C[k]‖² + λ·n·KL(loads ‖ even)} is least where {@code w[k] = λ·log(n_k/even)}. Weights step
+ * towards that while the price rises; every weight has a step of its own, which grows while it goes
+ * one way and shrinks when it turns (Riedmiller & Braun 1993, "RPROP"). Centroids stay where they
+ * are meanwhile: stepping weights while centroids move diverges.
  */
 final class LevelBalancer {
 
@@ -25,10 +28,16 @@ final class LevelBalancer {
   static final int ROUNDS = 3;
 
   /** Weights are good enough at this share of the largest perplexity. */
-  private static final double TARGET = 0.985;
+  private static final double TARGET = 0.956;
 
   private static final int MOST_STEPS = 60;
-  private static final double FIRST_STEP = 0.02;
+
+  /** The first price, in units of the mean of ½‖u − C[k]‖². */
+  private static final double FIRST_PRICE = 0.03;
+
+  private static final double RISE = 1.3;
+  private static final int STEPS_PER_PRICE = 4;
+  private static final double FIRST_STEP = 0.01;
   private static final double GROW = 1.2;
   private static final double SHRINK = 0.5;
   private static final int BLOCK_ROWS = 64;
@@ -43,6 +52,10 @@ final class LevelBalancer {
   private final double[] weights;
   private final double[] steps;
   private final int[] directions;
+
+  /** λ. */
+  private double price;
+
   private final Queue<Block> idle = new ConcurrentLinkedQueue<>();
 
   /**
@@ -58,11 +71,11 @@ final class LevelBalancer {
     this.n = rows.length / d;
     this.width = level.search().centroids().width();
     this.weights = new double[width];
+    this.steps = new double[width];
+    this.directions = new int[width];
     for (int k = 0; k < width; k++) {
       weights[k] = level.search().centroids().weights()[k];
     }
-    this.steps = new double[width];
-    this.directions = new int[width];
   }
 
   /** Seeks weights for the centroids as they are; gives the perplexity reached over the rows. */
@@ -70,8 +83,6 @@ final class LevelBalancer {
     if (n < width || width == 1) {
       return width;
     }
-    Arrays.fill(steps, 0);
-    Arrays.fill(directions, 0);
     double perplexity = 0;
     for (int step = 0; step < MOST_STEPS; step++) {
       Load load = load();
@@ -80,11 +91,17 @@ final class LevelBalancer {
       if (perplexity >= TARGET * width) {
         break;
       }
+      double unit = load.halfSquares / n;
       if (step == 0) {
-        Arrays.fill(steps, FIRST_STEP * load.halfSquares / n);
+        price = Math.max(price, FIRST_PRICE * unit);
+        Arrays.fill(steps, FIRST_STEP * unit);
+        Arrays.fill(directions, 0);
       }
       move(load.counts);
       level.reweigh(rounded());
+      if (step % STEPS_PER_PRICE == STEPS_PER_PRICE - 1) {
+        price *= RISE;
+      }
     }
     return perplexity;
   }
@@ -92,11 +109,13 @@ final class LevelBalancer {
   private void move(long[] counts) {
     double even = (double) n / width;
     for (int k = 0; k < width; k++) {
-      int direction = Math.abs(counts[k] - even) < 1 ? 0 : counts[k] > even ? 1 : -1;
-      if (direction * directions[k] != 0) {
+      double wanted = price * Math.log((counts[k] + 0.5) / even);
+      int direction = wanted > weights[k] ? 1 : -1;
+      if (directions[k] != 0) {
         steps[k] *= direction == directions[k] ? GROW : SHRINK;
       }
-      weights[k] += direction * steps[k];
+      double most = Math.abs(wanted - weights[k]);
+      weights[k] += direction * Math.min(most, steps[k]);
       directions[k] = direction;
     }
   }
