@@ -176,6 +176,10 @@ public final class LevelKMeans implements AutoCloseable {
 
   /** Gives the centroids other weights, {@code width} of them, kept and not to be written. */
   public void reweigh(float[] weights) {
+    if (weights.length != width) {
+      throw new IllegalArgumentException(
+          "%d centroids need as many weights, got %d".formatted(width, weights.length));
+    }
     var centroids = new Centroids(search().centroids().data(), width, dimension, weights);
     search =
         new CertifiedSearch(

@@ -492,6 +492,18 @@ public final class ResidualQuantizerTrainer {
                     .formatted(count, checkpoint.steps(), levels.size())
                 + " to %d".formatted(steps));
       }
+      int balanced = checkpoint.weights().size();
+      int refined = checkpoint.refined();
+      if (refined > config.refine()
+          || (refined >= 0 && count < levels.size())
+          || balanced > (config.balance() ? count : 0)
+          || (config.balance() && balanced < count - 1)) {
+        throw new IllegalArgumentException(
+            "no checkpoint of these settings: %d rounds of refinement, %d of %d levels balanced;"
+                    .formatted(refined, balanced, count)
+                + " expected up to %d rounds for %d levels, balance %s"
+                    .formatted(config.refine(), levels.size(), config.balance()));
+      }
       for (int l = 0; l < count; l++) {
         levels
             .get(l)
@@ -506,8 +518,8 @@ public final class ResidualQuantizerTrainer {
         stepsTaken[l] = config.trainLayerWise() && l < count - 1 ? steps : checkpoint.steps();
       }
       inertia = checkpoint.inertia();
-      if (checkpoint.refined() >= 0) {
-        refined = new Refined(checkpoint.refined(), checkpoint.centroids(), checkpoint.counts());
+      if (refined >= 0) {
+        this.refined = new Refined(refined, checkpoint.centroids(), checkpoint.counts());
       }
       stream.order().seek(checkpoint.pass(), checkpoint.position());
     }
