@@ -11,7 +11,8 @@ import dev.semanticid.core.vector.VectorBatch;
  *
  * @param distances n × L: ‖u − C_l[k_l]‖²
  * @param margins n × L: what ‖u − C_l[k]‖² + 2·w_l[k] of the runner-up is more; infinite on a level
- *     of one centroid. Empty if not asked for, because it takes a pass over all centroids
+ *     of one centroid, negative where a beam chose another than the nearest. Empty if not asked
+ *     for, because it takes a pass over all centroids
  * @param norms n × L: ‖r_l‖, which {@link Reconstruction} needs for the true one; 0 where the
  *     residual is exhausted
  */
