@@ -325,13 +325,15 @@ public final class ResidualQuantizerTrainer {
 
     /**
      * Passes until one gains less than the tolerance, or all are made. The first ones relocate
-     * centroids that few rows use, the others settle them.
+     * centroids that few rows use, the others settle them; a codebook that is continued keeps its
+     * centroids' numbers instead.
      */
     private void lloyd(int l, int steps) throws IOException {
       while (stepsTaken[l] < steps) {
         listener.onCheckpoint(this::checkpoint);
         inputSquaredNorms = passes().sumUp(l);
-        boolean relocating = stepsTaken[l] < Math.min(MOST_RELOCATING_PASSES, steps / 2);
+        boolean relocating =
+            from == null && stepsTaken[l] < Math.min(MOST_RELOCATING_PASSES, steps / 2);
         LevelKMeans.Update update = levels.get(l).recentre(relocating);
         boolean last = !relocating && update.inertia() >= (1 - config.tolerance()) * inertia;
         inertia = update.inertia();
@@ -360,7 +362,7 @@ public final class ResidualQuantizerTrainer {
       Refined continued = refined;
       List<float[]> centroids = continued == null ? centroids() : continued.centroids();
       int round = continued == null ? 0 : continued.round();
-      int relocating = JointRefinement.relocatingRounds(config.refine());
+      int relocating = from == null ? JointRefinement.relocatingRounds(config.refine()) : 0;
       double squares = Double.POSITIVE_INFINITY;
       while (true) {
         JointRefinement.Fit fit = refinement.fit(centroids);
