@@ -67,6 +67,85 @@ class HostileBackendTest {
     }
   }
 
+  @ParameterizedTest
+  @CsvSource({"1, 3", "2, 4", "3, 6", "8, 3", "13, 5", "17, 2", "33, 3", "64, 2"})
+  void encode_misleadingProductsWithWeightsOrABeam_givesTheReferenceCodes(int d, int levels) {
+    for (boolean normalize : new boolean[] {true, false}) {
+      var random = new SplittableRandom(1000L * d + 10L * levels);
+      Codebook plain = codebook(random, d, levels, normalize, 1);
+      for (Codebook codebook : variants(plain, random, 1 / 32f)) {
+        float[] rows =
+            concatenated(
+                new AdversarialRows(codebook, random).make(90), nearCentroids(random, codebook));
+        int[] expected = new ReferenceQuantizer(codebook).encodeAll(rows, rows.length / d);
+        for (double gamma : new double[] {FLOAT32, 1e-3, 0.3}) {
+          for (Plot plot : List.of(against(codebook), HostileBackend.ERRATIC)) {
+            assertCodes(codebook, new HostileBackend(gamma, plot), TABLES, rows, expected);
+          }
+          for (Plot plot : List.of(HostileBackend.AGAINST_NEAREST, HostileBackend.ERRATIC)) {
+            assertCodes(codebook, new HostileBackend(gamma, plot), NO_TABLES, rows, expected);
+          }
+        }
+      }
+    }
+  }
+
+  /** The same centroids with weights that are multiples of a step, and with beams. */
+  private static List<Codebook> variants(Codebook plain, SplittableRandom random, float step) {
+    int d = plain.dimension();
+    var levels = new ArrayList<float[]>();
+    var weights = new ArrayList<float[]>();
+    for (int l = 0; l < plain.levels(); l++) {
+      levels.add(plain.centroids(l).data());
+      float[] level = new float[plain.width(l)];
+      for (int k = 0; k < level.length; k++) {
+        level[k] = step * (random.nextInt(9) - 4);
+      }
+      weights.add(level);
+    }
+    boolean normalize = plain.normalizeResiduals();
+    return List.of(
+        Codebook.of(plain.settings(), d, levels, weights, Provenance.UNKNOWN),
+        Codebook.of(new CodebookSettings(normalize, 2), d, levels, Provenance.UNKNOWN),
+        Codebook.of(new CodebookSettings(normalize, 5), d, levels, Provenance.UNKNOWN));
+  }
+
+  /** As below, with weights that make ties of their own, and with beams. */
+  @ParameterizedTest
+  @ValueSource(ints = {1, 2, 4, 7, 16, 64})
+  void encode_exactProductsAndTiesWithWeightsOrABeam_givesTheReferenceCodes(int d) {
+    var backend = new HostileBackend(0, HostileBackend.ERRATIC);
+    for (boolean normalize : new boolean[] {true, false}) {
+      for (int levels = 1; levels <= 6; levels++) {
+        var random = new SplittableRandom(10L * d + levels);
+        for (int round = 0; round < 3; round++) {
+          Codebook plain = gridCodebook(random, d, levels, normalize, round % 3 == 0);
+          for (Codebook codebook : variants(plain, random, 1 / 64f)) {
+            float[] rows = gridRows(random, codebook, 120);
+            int[] expected = new ReferenceQuantizer(codebook).encodeAll(rows, rows.length / d);
+            assertCodes(codebook, backend, TABLES, rows, expected);
+          }
+        }
+      }
+    }
+  }
+
+  /** As below, with weights and with beams. */
+  @ParameterizedTest
+  @CsvSource({"4, true", "9, true", "4, false", "9, false"})
+  void encode_chainThenATieWithWeightsOrABeam_givesTheReferenceCodes(int d, boolean normalize) {
+    var backend = new HostileBackend(0, HostileBackend.ERRATIC);
+    for (int levels = 2; levels <= 4; levels++) {
+      var random = new SplittableRandom(10L * d + levels);
+      Codebook plain = axisCodebook(d, levels, normalize ? 1 : 0x1p-9f, normalize);
+      for (Codebook codebook : variants(plain, random, 1 / 64f)) {
+        float[] rows = chains(random, d, levels, 200, normalize);
+        int[] expected = new ReferenceQuantizer(codebook).encodeAll(rows, rows.length / d);
+        assertCodes(codebook, backend, TABLES, rows, expected);
+      }
+    }
+  }
+
   /**
    * Where products are exact, the GEMM's bound no longer hides the rest: rows on a grid, many of
    * them half-way between centroids at some level, where the loop's rounding alone decides.
