@@ -123,6 +123,76 @@ class CodebookTest {
   }
 
   @Test
+  void fingerprint_otherBeamOrWeights_differs() {
+    var weights = List.of(new float[] {0.5f, 0}, new float[1]);
+    var others = List.of(new float[] {0, 0.5f}, new float[1]);
+    assertThat(
+            List.of(
+                codebook(NORMALIZED, 3, levels()).fingerprint(),
+                codebook(new CodebookSettings(true, 2), 3, levels()).fingerprint(),
+                codebook(new CodebookSettings(true, 22), 3, levels()).fingerprint(),
+                codebook(new CodebookSettings(false, 2), 3, levels()).fingerprint(),
+                weighted(NORMALIZED, weights).fingerprint(),
+                weighted(NORMALIZED, others).fingerprint(),
+                weighted(RAW, weights).fingerprint()))
+        .doesNotHaveDuplicates();
+  }
+
+  @Test
+  void fingerprint_weightsThatAreAllZero_isThatWithoutAny() {
+    String none = codebook(NORMALIZED, 3, levels()).fingerprint();
+    Codebook zero = weighted(NORMALIZED, List.of(new float[] {0, -0f}, new float[1]));
+    assertThat(zero.fingerprint()).isEqualTo(none);
+    assertThat(zero.weighted()).isFalse();
+    assertThat(codebook(new CodebookSettings(true, 1), 3, levels()).fingerprint()).isEqualTo(none);
+    Codebook beam = weighted(new CodebookSettings(true, 4), List.of(new float[2], new float[1]));
+    assertThat(beam.settings().beamSize()).isEqualTo(4);
+  }
+
+  /** As docs/codebook-format.md specifies it. */
+  @Test
+  void fingerprint_weightsOrABeam_isTheDigestOfHeaderAndTensors() {
+    String shapes = "level_0 F32 [2,3]\nlevel_1 F32 [1,3]\n";
+    String beam = "semantic-id codebook 1\nnormalize_residuals=true\nbeam_size=5\n" + shapes;
+    assertThat(codebook(new CodebookSettings(true, 5), 3, levels()).fingerprint())
+        .isEqualTo(digest(beam, levels()));
+    var weights = List.of(new float[] {0.5f, -2}, new float[1]);
+    String header =
+        "semantic-id codebook 1\nnormalize_residuals=false\n"
+            + shapes
+            + "weight_0 F32 [2]\nweight_1 F32 [1]\n";
+    var tensors =
+        List.of(levels().getFirst(), levels().getLast(), weights.getFirst(), weights.getLast());
+    assertThat(weighted(RAW, weights).fingerprint()).isEqualTo(digest(header, tensors));
+  }
+
+  @Test
+  void of_weightsOfAnotherShapeOrWithABeam_isRefusedWithItsNumbers() {
+    assertThatIllegalArgumentException()
+        .isThrownBy(() -> weighted(NORMALIZED, List.of(new float[] {1, 0})))
+        .withMessageContainingAll("1 levels", "2");
+    assertThatIllegalArgumentException()
+        .isThrownBy(() -> weighted(NORMALIZED, List.of(new float[2], new float[] {1, 2})))
+        .withMessageContainingAll("level 1", "2 weights", "1 centroids");
+    assertThatIllegalArgumentException()
+        .isThrownBy(() -> weighted(NORMALIZED, List.of(new float[] {0, -1.1e30f}, new float[1])))
+        .withMessageContainingAll("level 0 weight 1", "-1.1E30", "1.0E30");
+    assertThatIllegalArgumentException()
+        .isThrownBy(() ->
+            weighted(new CodebookSettings(true, 7), List.of(new float[] {0, 1}, new float[1])))
+        .withMessageContaining("beam_size 7");
+    for (int beam : new int[] {0, -3, 65}) {
+      assertThatIllegalArgumentException()
+          .isThrownBy(() -> new CodebookSettings(true, beam))
+          .withMessageContainingAll("1 to 64", "got " + beam);
+    }
+  }
+
+  private static Codebook weighted(CodebookSettings settings, List<float[]> weights) {
+    return Codebook.of(settings, 3, levels(), weights, Provenance.UNKNOWN);
+  }
+
+  @Test
   void of_levelsOfDifferentWidth_tellsTheirShape() {
     Codebook codebook = codebook(RAW, 3, levels());
     assertThat(codebook.dimension()).isEqualTo(3);
