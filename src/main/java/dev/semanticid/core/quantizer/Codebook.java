@@ -38,7 +38,7 @@ public final class Codebook {
   public static final double EXHAUSTED_NORM = 1e-6;
 
   /** The largest weight by amount, far beyond any that has an effect. */
-  private static final float LARGEST_WEIGHT = 1e30f;
+  static final float LARGEST_WEIGHT = 1e30f;
 
   private final int dimension;
   private final CodebookSettings settings;

@@ -88,7 +88,7 @@ final class LevelBalancer {
       Load load = load();
       listener.onRows(n);
       perplexity = load.perplexity(n);
-      if (perplexity >= TARGET * width) {
+      if (perplexity >= TARGET * width || load.halfSquares == 0) {
         break;
       }
       double unit = load.halfSquares / n;
@@ -123,7 +123,7 @@ final class LevelBalancer {
   private float[] rounded() {
     float[] w = new float[width];
     for (int k = 0; k < width; k++) {
-      w[k] = (float) weights[k];
+      w[k] = (float) Math.clamp(weights[k], -Codebook.LARGEST_WEIGHT, Codebook.LARGEST_WEIGHT);
     }
     return w;
   }
