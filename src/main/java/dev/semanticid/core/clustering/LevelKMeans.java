@@ -31,9 +31,6 @@ public final class LevelKMeans implements AutoCloseable {
   /** Where a cluster is split in two, its centroids part by this share of each component. */
   private static final double SPLIT = 1.0 / 1024;
 
-  /** A cluster of less than this share of the mean number of rows is one of few. */
-  private static final double FEW = 0.15;
-
   private final int width;
   private final int dimension;
   private final ComputeBackend backend;
@@ -319,12 +316,13 @@ public final class LevelKMeans implements AutoCloseable {
    * count. One without rows takes half of the cluster that has most, as in Faiss: both begin next
    * to its mean.
    *
-   * @param relocate whether centroids with few rows do so, too. k-means++ chooses outliers, and
-   *     Lloyd's rule leaves each of them its centroid, though a large cluster would gain more by it
+   * @param few one with less than this share of the mean number of rows does so, too. k-means++
+   *     chooses outliers, and Lloyd's rule leaves each of them its centroid, though a large cluster
+   *     would gain more by it
    */
-  public Update recentre(boolean relocate) {
+  public Update recentre(double few) {
     Arrays.fill(counts, 0);
-    return update(0.5, relocate ? FEW * sumRows / width : 1);
+    return update(0.5, Math.max(1, few * sumRows / width));
   }
 
   private void splitLargest(float[] moved, double fewest) {

@@ -41,6 +41,12 @@ public final class ResidualQuantizerTrainer {
 
   private static final int MOST_RELOCATING_PASSES = 10;
 
+  /** A cluster of less than this share of the mean number of rows is worth no centroid. */
+  private static final double FEW = 0.15;
+
+  /** The same where loads are balanced afterwards: weights cost less the evener they are before. */
+  private static final double FEW_TO_BALANCE = 0.5;
+
   private final ResidualQuantizerConfig config;
   private final ComputeBackend backend;
   private final WorkerPool pool;
@@ -334,7 +340,8 @@ public final class ResidualQuantizerTrainer {
         inputSquaredNorms = passes().sumUp(l);
         boolean relocating =
             from == null && stepsTaken[l] < Math.min(MOST_RELOCATING_PASSES, steps / 2);
-        LevelKMeans.Update update = levels.get(l).recentre(relocating);
+        double few = config.balance() ? FEW_TO_BALANCE : FEW;
+        LevelKMeans.Update update = levels.get(l).recentre(relocating ? few : 0);
         boolean last = !relocating && update.inertia() >= (1 - config.tolerance()) * inertia;
         inertia = update.inertia();
         report(l, Phase.UPDATE, stepsTaken[l] + 1, steps, update);
@@ -350,7 +357,7 @@ public final class ResidualQuantizerTrainer {
       for (int round = 1; round <= LevelBalancer.ROUNDS; round++) {
         balancer.step();
         inputSquaredNorms = passes().sumUp(l);
-        report(l, Phase.BALANCE, round, LevelBalancer.ROUNDS, level.recentre(false));
+        report(l, Phase.BALANCE, round, LevelBalancer.ROUNDS, level.recentre(0));
       }
       balancer.step();
       weights.add(level.search().centroids().weights());
