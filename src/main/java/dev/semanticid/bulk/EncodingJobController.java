@@ -77,7 +77,9 @@ class EncodingJobController {
   @ProblemResponse(status = "400", codes = "MALFORMED_JSON, INVALID_PARAMETER, UNKNOWN_PARAMETER")
   @ProblemResponse(status = "403", codes = "SOURCE_FORBIDDEN")
   @ProblemResponse(status = "404", codes = "UNKNOWN_CODEBOOK, UNKNOWN_VERSION")
+  @ProblemResponse(status = "408", codes = "REQUEST_TIMEOUT")
   @ProblemResponse(status = "409", codes = "DESTINATION_EXISTS, EMBEDDING_MODEL_MISMATCH")
+  @ProblemResponse(status = "413", codes = "PAYLOAD_TOO_LARGE")
   @ProblemResponse(
       status = "422",
       codes =

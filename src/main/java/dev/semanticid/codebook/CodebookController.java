@@ -22,6 +22,7 @@ import io.swagger.v3.oas.annotations.tags.Tag;
 import jakarta.servlet.http.HttpServletRequest;
 import java.io.IOException;
 import java.net.URI;
+import java.time.Duration;
 import java.util.List;
 import java.util.Objects;
 import java.util.Set;
@@ -51,12 +52,14 @@ class CodebookController {
   private final CodebookRegistry registry;
   private final CodebookStore store;
   private final long maxUploadBytes;
+  private final Duration bodyTimeout;
 
   CodebookController(
       CodebookRegistry registry, CodebookStore store, SemanticIdProperties properties) {
     this.registry = registry;
     this.store = store;
     this.maxUploadBytes = properties.codebooks().maxUploadSize().toBytes();
+    this.bodyTimeout = properties.encoding().bodyTimeout();
   }
 
   record CodebookList(List<CodebookSummary> codebooks) {}
@@ -213,6 +216,7 @@ class CodebookController {
                       schema = @Schema(type = "string", format = "binary"))))
   @ApiResponse(responseCode = "201", description = "stored; Location names the version")
   @ProblemResponse(status = "400", codes = "INVALID_PARAMETER, UNKNOWN_PARAMETER, MALFORMED_BODY")
+  @ProblemResponse(status = "408", codes = "REQUEST_TIMEOUT")
   @ProblemResponse(status = "413", codes = "PAYLOAD_TOO_LARGE")
   @ProblemResponse(status = "415", codes = "UNSUPPORTED_MEDIA_TYPE")
   @ProblemResponse(status = "422", codes = "INVALID_CODEBOOK")
@@ -228,7 +232,7 @@ class CodebookController {
       throws IOException {
     CodebookRegistry.requireName("codebook", name);
     QueryParameters.requireKnown(request, Set.of("activate", EmbeddingModel.PARAMETER));
-    var body = LimitedInputStream.of(request, maxUploadBytes, null);
+    var body = LimitedInputStream.ofUpload(request, maxUploadBytes, bodyTimeout);
     // What the header promises is allocated before it comes, so it may not promise more than was
     // announced.
     long mostTensorBytes = body.announced() < 0 ? maxUploadBytes : body.announced();
@@ -266,7 +270,9 @@ class CodebookController {
                       schema = @Schema(implementation = AliasRequest.class))))
   @ProblemResponse(status = "400", codes = "INVALID_PARAMETER, MALFORMED_JSON")
   @ProblemResponse(status = "404", codes = "UNKNOWN_CODEBOOK, UNKNOWN_VERSION")
+  @ProblemResponse(status = "408", codes = "REQUEST_TIMEOUT")
   @ProblemResponse(status = "409", codes = "ALIAS_CONFLICT")
+  @ProblemResponse(status = "413", codes = "PAYLOAD_TOO_LARGE")
   @ProblemResponse(status = "503", codes = "CODEBOOK_UNAVAILABLE")
   AliasResponse move(
       @Parameter(example = "default") @PathVariable String name,

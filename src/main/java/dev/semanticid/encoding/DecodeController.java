@@ -88,6 +88,7 @@ class DecodeController {
       status = "400",
       codes = "MALFORMED_JSON, EMPTY_BATCH, RAGGED_ROWS, INVALID_PARAMETER, UNKNOWN_PARAMETER")
   @ProblemResponse(status = "404", codes = "UNKNOWN_CODEBOOK, UNKNOWN_VERSION")
+  @ProblemResponse(status = "408", codes = "REQUEST_TIMEOUT")
   @ProblemResponse(status = "413", codes = "PAYLOAD_TOO_LARGE")
   @ProblemResponse(status = "415", codes = "UNSUPPORTED_MEDIA_TYPE, UNSUPPORTED_CONTENT_ENCODING")
   @ProblemResponse(status = "422", codes = "INVALID_CODE, NORMS_REQUIRED, NON_FINITE_VALUE")

@@ -26,19 +26,26 @@ public final class LimitedInputStream extends FilterInputStream {
 
   private static final int INFLATER_BYTES = 32 << 10;
 
+  /** What an upload of any length has to reach on average: a body that drips holds a thread. */
+  private static final long SLOWEST_BYTES_PER_SECOND = 16 << 10;
+
+  /** A rate without meaning: the time does not grow with the bytes that have come. */
+  private static final long NO_RATE = Long.MAX_VALUE;
+
   private final long announced;
   private final long limit;
   private final @Nullable Duration timeout;
-  private final long deadline;
+  private final long slowestRate;
+  private final long began = System.nanoTime();
   private long read;
 
   private LimitedInputStream(
-      InputStream in, long announced, long limit, @Nullable Duration timeout) {
+      InputStream in, long announced, long limit, @Nullable Duration timeout, long slowestRate) {
     super(in);
     this.announced = announced;
     this.limit = limit;
     this.timeout = timeout;
-    this.deadline = timeout == null ? 0 : System.nanoTime() + timeout.toNanos();
+    this.slowestRate = slowestRate;
     if (announced > limit) {
       throw tooLarge(announced + " bytes");
     }
@@ -48,14 +55,37 @@ public final class LimitedInputStream extends FilterInputStream {
    * Opens a request's body.
    *
    * @param limit most bytes to accept, after inflation
-   * @param timeout how long the body may take; null for any time
+   * @param timeout how long the body may take
    * @throws ProblemException if it is announced to be longer, or compressed in an unknown way
    */
-  public static LimitedInputStream of(
-      HttpServletRequest request, long limit, @Nullable Duration timeout) throws IOException {
+  public static LimitedInputStream of(HttpServletRequest request, long limit, Duration timeout)
+      throws IOException {
+    return open(request, limit, timeout, NO_RATE);
+  }
+
+  /**
+   * Opens the body of an upload, which may take as long as it needs while it comes at some rate.
+   *
+   * @param limit most bytes to accept, after inflation
+   * @param grace how long it may take besides
+   * @throws ProblemException if it is announced to be longer, or compressed in an unknown way
+   */
+  public static LimitedInputStream ofUpload(HttpServletRequest request, long limit, Duration grace)
+      throws IOException {
+    return open(request, limit, grace, SLOWEST_BYTES_PER_SECOND);
+  }
+
+  /** Puts the bounds around a body that is open already and is not compressed. */
+  static LimitedInputStream around(InputStream in, long announced, long limit, Duration timeout) {
+    return new LimitedInputStream(in, announced, limit, timeout, NO_RATE);
+  }
+
+  private static LimitedInputStream open(
+      HttpServletRequest request, long limit, Duration timeout, long slowestRate)
+      throws IOException {
     var plain =
         new LimitedInputStream(
-            request.getInputStream(), request.getContentLengthLong(), limit, timeout);
+            request.getInputStream(), request.getContentLengthLong(), limit, timeout, slowestRate);
     String encoding = request.getHeader("Content-Encoding");
     InputStream inflated;
     switch (encoding == null ? "identity" : encoding.strip().toLowerCase(Locale.ROOT)) {
@@ -70,7 +100,7 @@ public final class LimitedInputStream extends FilterInputStream {
               ProblemCode.UNSUPPORTED_CONTENT_ENCODING,
               "Content-Encoding must be gzip, deflate or identity, got '%s'".formatted(encoding));
     }
-    return new LimitedInputStream(inflated, -1, limit, null);
+    return new LimitedInputStream(inflated, -1, limit, null, NO_RATE);
   }
 
   /** Reads the header at once. */
@@ -133,11 +163,17 @@ public final class LimitedInputStream extends FilterInputStream {
       if (read > limit) {
         throw tooLarge("more");
       }
-      if (timeout != null && System.nanoTime() - deadline > 0 && read != announced) {
+      if (timeout != null
+          && read != announced
+          && System.nanoTime() - began > allowedNanos(timeout)) {
         throw tooSlow();
       }
     }
     return count;
+  }
+
+  private long allowedNanos(Duration fixed) {
+    return fixed.toNanos() + Duration.ofSeconds(read / slowestRate).toNanos();
   }
 
   private ProblemException tooSlow() {
@@ -147,7 +183,13 @@ public final class LimitedInputStream extends FilterInputStream {
             .formatted(
                 announced >= 0 ? Long.toString(announced) : "no number of",
                 read,
-                timeout == null ? "" : "; it may take " + timeout.toMillis() + " ms"));
+                timeout == null
+                    ? ""
+                    : "; it may take %d ms%s".formatted(timeout.toMillis(), rate())));
+  }
+
+  private String rate() {
+    return slowestRate == NO_RATE ? "" : " and a second for each %d bytes".formatted(slowestRate);
   }
 
   @Override

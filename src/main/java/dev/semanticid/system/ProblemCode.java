@@ -4,6 +4,8 @@ import org.springframework.http.HttpStatus;
 
 /** The stable codes of problem details, each with the one status it is sent with. */
 public enum ProblemCode {
+  /** A request whose head the server cannot read. */
+  MALFORMED_REQUEST(HttpStatus.BAD_REQUEST),
   /** A JSON body that does not parse, or not to what is expected. */
   MALFORMED_JSON(HttpStatus.BAD_REQUEST),
   /** A binary body whose length, header or shape is wrong. */
@@ -100,6 +102,10 @@ public enum ProblemCode {
   INVALID_CODE(HttpStatus.UNPROCESSABLE_CONTENT),
   /** No room for an upload or a result. */
   INSUFFICIENT_STORAGE(HttpStatus.INSUFFICIENT_STORAGE),
+  /** A method or a transfer coding that there is none of. */
+  NOT_IMPLEMENTED(HttpStatus.NOT_IMPLEMENTED),
+  /** Neither HTTP/1.0 nor HTTP/1.1. */
+  HTTP_VERSION_NOT_SUPPORTED(HttpStatus.HTTP_VERSION_NOT_SUPPORTED),
   /** The service ended again and again while the job was under way. */
   INTERRUPTED(HttpStatus.INTERNAL_SERVER_ERROR),
   /** Not enough memory. */

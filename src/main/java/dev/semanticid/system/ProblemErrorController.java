@@ -30,7 +30,10 @@ class ProblemErrorController implements ErrorController {
       detail = found;
     } else {
       Object status = request.getAttribute(RequestDispatcher.ERROR_STATUS_CODE);
-      detail = ProblemDetail.forStatus(status instanceof Integer code ? code : 404);
+      detail =
+          ProblemDetail.forStatusAndDetail(
+              HttpStatusCode.valueOf(status instanceof Integer code ? code : 404),
+              "the server refused the request before the service saw it");
       detail.setProperty("code", ProblemHandler.code(detail.getStatus()).name());
     }
     Object path = request.getAttribute(RequestDispatcher.ERROR_REQUEST_URI);

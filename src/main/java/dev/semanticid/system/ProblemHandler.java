@@ -1,5 +1,6 @@
 package dev.semanticid.system;
 
+import java.net.SocketTimeoutException;
 import org.apache.catalina.connector.ClientAbortException;
 import org.apache.tomcat.util.http.InvalidParameterException;
 import org.jspecify.annotations.Nullable;
@@ -68,10 +69,14 @@ class ProblemHandler extends ResponseEntityExceptionHandler {
       HttpHeaders headers,
       HttpStatusCode status,
       WebRequest request) {
+    Throwable cause = exception.getMostSpecificCause();
+    if (cause instanceof SocketTimeoutException) {
+      return handle(
+          new ProblemException(ProblemCode.REQUEST_TIMEOUT, "the body did not come in time"),
+          request);
+    }
     String reason =
-        exception.getMostSpecificCause() instanceof JacksonException json
-            ? json.getOriginalMessage()
-            : "it is missing";
+        cause instanceof JacksonException json ? json.getOriginalMessage() : "it is missing";
     return handle(
         new ProblemException(
             ProblemCode.MALFORMED_JSON, "the body is not the JSON expected: " + reason),
@@ -112,6 +117,8 @@ class ProblemHandler extends ResponseEntityExceptionHandler {
       case 406 -> ProblemCode.NOT_ACCEPTABLE;
       case 413 -> ProblemCode.PAYLOAD_TOO_LARGE;
       case 415 -> ProblemCode.UNSUPPORTED_MEDIA_TYPE;
+      case 501 -> ProblemCode.NOT_IMPLEMENTED;
+      case 505 -> ProblemCode.HTTP_VERSION_NOT_SUPPORTED;
       default -> status >= 500 ? ProblemCode.INTERNAL_ERROR : ProblemCode.INVALID_PARAMETER;
     };
   }

@@ -78,7 +78,8 @@ public record SemanticIdProperties(
    * @param maxQueuedRows most rows of all requests that are being read, wait, or are being encoded
    * @param maxQueuedRequests most requests of that kind; below the number of request threads, so
    *     that one is left to refuse the others
-   * @param bodyTimeout how long a body may take from its first byte to its last
+   * @param bodyTimeout how long a body may take from its first byte to its last; one of training
+   *     data or of a codebook may take longer if it is long
    */
   public record Encoding(
       @DefaultValue("16384") int maxRows,

@@ -29,6 +29,7 @@ import io.swagger.v3.oas.annotations.responses.ApiResponse;
 import io.swagger.v3.oas.annotations.tags.Tag;
 import jakarta.servlet.http.HttpServletRequest;
 import java.io.IOException;
+import java.time.Duration;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
@@ -65,6 +66,7 @@ class TrainingController {
   private final UploadSpool spool;
   private final JsonMapper json;
   private final long maxUploadBytes;
+  private final Duration bodyTimeout;
 
   TrainingController(
       TrainingService service,
@@ -81,6 +83,7 @@ class TrainingController {
     this.spool = spool;
     this.json = json;
     this.maxUploadBytes = properties.training().maxUploadSize().toBytes();
+    this.bodyTimeout = properties.encoding().bodyTimeout();
   }
 
   /** Jobs, newest first. */
@@ -360,6 +363,7 @@ class TrainingController {
   @ProblemResponse(status = "403", codes = "SOURCE_FORBIDDEN")
   @ProblemResponse(status = "404", codes = "UNKNOWN_CODEBOOK, UNKNOWN_VERSION")
   @ProblemResponse(status = "409", codes = "TRAINING_IN_PROGRESS, EMBEDDING_MODEL_MISMATCH")
+  @ProblemResponse(status = "408", codes = "REQUEST_TIMEOUT")
   @ProblemResponse(status = "413", codes = "PAYLOAD_TOO_LARGE")
   @ProblemResponse(status = "415", codes = "UNSUPPORTED_MEDIA_TYPE")
   @ProblemResponse(
@@ -404,7 +408,7 @@ class TrainingController {
     service.requireIdle(parameters.codebook(), key);
     String model = embeddingModel(parameters, request);
     StartVersion start = work.start(parameters, model);
-    var body = LimitedInputStream.of(request, maxUploadBytes, null);
+    var body = LimitedInputStream.ofUpload(request, maxUploadBytes, bodyTimeout);
     UploadSpool.ShapeCheck fits = (rows, dimension) -> parameters.request(rows, dimension, start);
     UploadSpool.Upload upload;
     if (npy) {
@@ -460,7 +464,7 @@ class TrainingController {
   private ResponseEntity<TrainingJob> trainFromSource(HttpServletRequest request)
       throws IOException {
     QueryParameters.requireKnown(request, Set.of());
-    var body = LimitedInputStream.of(request, MAX_JSON_BYTES, null);
+    var body = LimitedInputStream.of(request, MAX_JSON_BYTES, bodyTimeout);
     JsonNode tree;
     try {
       tree = json.readTree(body.readAllBytes());
