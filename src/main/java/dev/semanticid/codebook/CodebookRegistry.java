@@ -11,6 +11,7 @@ import dev.semanticid.job.JobStore;
 import dev.semanticid.system.ProblemCode;
 import dev.semanticid.system.ProblemException;
 import dev.semanticid.system.SemanticIdProperties;
+import io.micrometer.core.instrument.Counter;
 import io.micrometer.core.instrument.MeterRegistry;
 import java.io.IOException;
 import java.util.ArrayList;
@@ -55,6 +56,7 @@ public class CodebookRegistry implements DisposableBean {
   private final long tableBudget;
   private final Screening screening;
   private final EncodingMeters meters;
+  private final Counter swaps;
   private final int mostPinned;
 
   private final Map<String, ServedCodebook> active = new ConcurrentHashMap<>();
@@ -75,6 +77,10 @@ public class CodebookRegistry implements DisposableBean {
     this.store = store;
     this.jobs = jobs;
     this.meters = new EncodingMeters(meters, this);
+    this.swaps =
+        Counter.builder("semantic_id.codebook.swaps")
+            .description("Changes of the version that is served, since the service started")
+            .register(meters);
     this.backend = backend;
     this.pool = pool;
     this.tableBudget = properties.tableBudget().toBytes();
@@ -296,6 +302,7 @@ public class CodebookRegistry implements DisposableBean {
 
   private void swap(ServedCodebook next) {
     ServedCodebook previous = active.put(next.name(), next);
+    swaps.increment();
     meters.register(next.name(), next.quantizer().codebook().levels());
     failures.remove(next.name());
     if (previous != null) {
@@ -384,6 +391,11 @@ public class CodebookRegistry implements DisposableBean {
   /** The quantizer of the active version, for measuring it, if there is one. */
   Optional<ResidualQuantizer> activeQuantizer(String name) {
     return Optional.ofNullable(active.get(name)).map(ServedCodebook::quantizer);
+  }
+
+  /** The number of the version that is served, if there is one. */
+  Optional<Integer> activeVersion(String name) {
+    return Optional.ofNullable(active.get(name)).map(ServedCodebook::version);
   }
 
   /** All resident versions: the active ones by name, then those pinned by requests. */

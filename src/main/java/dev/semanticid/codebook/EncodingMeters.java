@@ -1,6 +1,7 @@
 package dev.semanticid.codebook;
 
 import dev.semanticid.core.quantizer.ResidualQuantizer;
+import io.micrometer.core.instrument.DistributionSummary;
 import io.micrometer.core.instrument.Gauge;
 import io.micrometer.core.instrument.MeterRegistry;
 import java.util.function.ToDoubleFunction;
@@ -20,6 +21,16 @@ final class EncodingMeters {
 
   /** Registers a codebook's meters, those that are not yet. */
   void register(String codebook, int levels) {
+    Gauge.builder(
+            "semantic_id.codebook.version", registry, r -> r.activeVersion(codebook).orElse(-1))
+        .description("Number of the version that is served")
+        .tag("codebook", codebook)
+        .register(meters);
+    gauge("semantic_id.codebook.resident", codebook, ResidualQuantizer::residentBytes)
+        .description("Memory of the version that is served, on the device and in tables")
+        .baseUnit("bytes")
+        .register(meters);
+    residual(meters, codebook);
     gauge(
             "semantic_id.encode.rescored",
             codebook,
@@ -34,11 +45,31 @@ final class EncodingMeters {
         .register(meters);
     for (int level = 0; level < levels; level++) {
       int l = level;
+      margin(meters, codebook, level);
       gauge("semantic_id.screening.survivors", codebook, q -> survivors(q, l))
           .description("Centroids that 8-bit products leave per screened row")
           .tag("level", String.valueOf(level))
           .register(meters);
     }
+  }
+
+  /** Margins of sampled rows on a level. */
+  static DistributionSummary margin(MeterRegistry meters, String codebook, int level) {
+    return DistributionSummary.builder("semantic_id.encode.margin")
+        .description("What the runner-up's squared distance is more, of rows sampled")
+        .tag("codebook", codebook)
+        .tag("level", String.valueOf(level))
+        .serviceLevelObjectives(0.0001, 0.0003, 0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1)
+        .register(meters);
+  }
+
+  /** What codes leave over of sampled rows. */
+  static DistributionSummary residual(MeterRegistry meters, String codebook) {
+    return DistributionSummary.builder("semantic_id.encode.residual.ratio")
+        .description("Norm of what the code leaves over, as a share of the row's, of rows sampled")
+        .tag("codebook", codebook)
+        .serviceLevelObjectives(0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1, 1.2)
+        .register(meters);
   }
 
   private static double survivors(ResidualQuantizer quantizer, int level) {

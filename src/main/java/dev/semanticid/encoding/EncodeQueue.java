@@ -52,6 +52,11 @@ final class EncodeQueue implements AutoCloseable {
   private int busy;
   private boolean closed;
   private double rowsPerSecond;
+  private long blocks;
+  private long blockRows;
+  private long blockNanos;
+  private long waits;
+  private long waitNanos;
 
   /** How a request ended without its codes. */
   enum Abandoned {
@@ -112,10 +117,11 @@ final class EncodeQueue implements AutoCloseable {
     }
     int[] codes = new int[Math.multiplyExact(rows, quantizer.codebook().levels())];
     if (rows <= Math.min(MOST_ROWS_FOR_CALLER, quantizer.blockRows()) && tryBegin()) {
+      long began = System.nanoTime();
       try {
         quantizer.encodeBlock(vectors, 0, rows, codes, 0);
       } finally {
-        end();
+        end(rows, System.nanoTime() - began);
       }
       return codes;
     }
@@ -144,10 +150,11 @@ final class EncodeQueue implements AutoCloseable {
     }
   }
 
-  private void end() {
+  private void end(int rows, long nanos) {
     lock.lock();
     try {
       busy--;
+      count(rows, nanos);
       wakeOne();
     } finally {
       lock.unlock();
@@ -268,6 +275,13 @@ final class EncodeQueue implements AutoCloseable {
         block.add(waiting, room - block.rows);
       }
     }
+    long now = System.nanoTime();
+    for (Slice slice : block.slices) {
+      if (slice.row() == 0) {
+        waits++;
+        waitNanos += now - slice.waiting().since;
+      }
+    }
     // Who has had a turn goes behind those that have not.
     for (Slice slice : block.slices) {
       Waiting served = slice.waiting();
@@ -282,6 +296,7 @@ final class EncodeQueue implements AutoCloseable {
     lock.lock();
     try {
       busy--;
+      count(block.rows, nanos);
       double rate = block.rows * 1e9 / Math.max(1, nanos) * cores;
       rowsPerSecond = rowsPerSecond == 0 ? rate : 0.9 * rowsPerSecond + 0.1 * rate;
       for (Slice slice : block.slices) {
@@ -309,6 +324,34 @@ final class EncodeQueue implements AutoCloseable {
     lock.lock();
     try {
       return rowsPerSecond;
+    } finally {
+      lock.unlock();
+    }
+  }
+
+  /** Counts a block that is done, the lock held. */
+  private void count(int rows, long nanos) {
+    blocks++;
+    blockRows += rows;
+    blockNanos += nanos;
+  }
+
+  /**
+   * What was done so far.
+   *
+   * @param blocks blocks encoded
+   * @param rows their rows
+   * @param nanos the time they took, of all cores together
+   * @param waits requests whose first rows have waited for a core
+   * @param waitNanos how long they waited
+   */
+  record Done(long blocks, long rows, long nanos, long waits, long waitNanos) {}
+
+  /** What was done so far. */
+  Done done() {
+    lock.lock();
+    try {
+      return new Done(blocks, blockRows, blockNanos, waits, waitNanos);
     } finally {
       lock.unlock();
     }
@@ -345,6 +388,7 @@ final class EncodeQueue implements AutoCloseable {
     private final int[] codes;
     private final long deadline;
     private final Thread thread = Thread.currentThread();
+    private final long since = System.nanoTime();
 
     private int begun;
     private int done;

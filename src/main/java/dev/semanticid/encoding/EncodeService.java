@@ -1,6 +1,7 @@
 package dev.semanticid.encoding;
 
 import dev.semanticid.codebook.CodebookRegistry;
+import dev.semanticid.codebook.DriftSampler;
 import dev.semanticid.codebook.ServedCodebook;
 import dev.semanticid.core.compute.WorkerPool;
 import dev.semanticid.core.quantizer.Codebook;
@@ -14,12 +15,14 @@ import dev.semanticid.system.ProblemException;
 import dev.semanticid.system.SemanticIdProperties;
 import io.micrometer.core.instrument.Counter;
 import io.micrometer.core.instrument.FunctionCounter;
+import io.micrometer.core.instrument.FunctionTimer;
 import io.micrometer.core.instrument.Gauge;
 import io.micrometer.core.instrument.MeterRegistry;
 import jakarta.servlet.http.HttpServletRequest;
 import java.io.IOException;
 import java.time.Duration;
 import java.util.Set;
+import java.util.concurrent.TimeUnit;
 import org.apache.catalina.connector.ClientAbortException;
 import org.jspecify.annotations.Nullable;
 import org.springframework.beans.factory.DisposableBean;
@@ -44,6 +47,7 @@ final class EncodeService implements DisposableBean {
   private final CodebookRegistry registry;
   private final SemanticIdProperties.Encoding limits;
   private final WorkerPool pool;
+  private final DriftSampler drift;
   private final FloatArrays arrays = new FloatArrays(Runtime.getRuntime().maxMemory() / HEAP_SHARE);
   private final EncodeQueue queue;
   private final Admission admission;
@@ -55,8 +59,10 @@ final class EncodeService implements DisposableBean {
       CodebookRegistry registry,
       SemanticIdProperties properties,
       @Qualifier("encoding") WorkerPool pool,
+      DriftSampler drift,
       MeterRegistry meters) {
     this.registry = registry;
+    this.drift = drift;
     this.limits = properties.encoding();
     this.pool = pool;
     this.queue = new EncodeQueue(properties.effectiveThreads());
@@ -83,6 +89,25 @@ final class EncodeService implements DisposableBean {
     Gauge.builder("semantic_id.encode.waiting.requests", queue, EncodeQueue::waiting)
         .description("Requests with rows that wait for a core")
         .baseUnit("requests")
+        .register(meters);
+    FunctionTimer.builder(
+            "semantic_id.encode.block",
+            queue,
+            q -> q.done().blocks(),
+            q -> q.done().nanos(),
+            TimeUnit.NANOSECONDS)
+        .description("Blocks of rows encoded, and the time that cores took for them")
+        .register(meters);
+    FunctionCounter.builder("semantic_id.encode.block.rows", queue, q -> q.done().rows())
+        .description("Rows of the blocks encoded")
+        .register(meters);
+    FunctionTimer.builder(
+            "semantic_id.encode.wait",
+            queue,
+            q -> q.done().waits(),
+            q -> q.done().waitNanos(),
+            TimeUnit.NANOSECONDS)
+        .description("Requests whose rows waited for a core, and how long until the first began")
         .register(meters);
     Gauge.builder("semantic_id.encode.idle.buffers", arrays, FloatArrays::idleBytes)
         .description("Memory of buffers kept for the next requests")
@@ -169,6 +194,7 @@ final class EncodeService implements DisposableBean {
         VectorBatch batch = buffer.finish();
         int[] codes = encode(request, served, batch, deadline);
         rows.increment(batch.rows());
+        drift.offer(served, batch, codes);
         return detailed(served, batch, codes, call.includes());
       }
     } finally {

@@ -7,6 +7,7 @@ import java.io.IOException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.time.Duration;
 import java.util.Set;
 import java.util.TreeSet;
 import java.util.regex.Pattern;
@@ -29,11 +30,25 @@ class MetricsIT {
   private static ServiceProcess service;
   private static String exposition = "";
 
+  /** Before the first request that is not a probe, with a codebook in the store. */
+  private static String atStart = "";
+
   @BeforeAll
   static void serve(@TempDir Path folder) {
-    service = ServiceProcess.start(folder.resolve("data"));
+    Path data = folder.resolve("data");
+    try (ServiceProcess first = ServiceProcess.start(data, ServiceProcess.QUICK_START)) {
+      first.client().train(ServiceClient.SMALL, ROWS);
+      first.stop();
+    }
+    service = ServiceProcess.start(data);
+    atStart = service.client().get("/actuator/prometheus").expect(200).text();
     service.client().train(ServiceClient.SMALL, ROWS);
     service.client().encode("", ROWS);
+    Await.until(
+        "a sampled row",
+        Duration.ofSeconds(20),
+        () -> service.client().metric("semantic_id_encode_residual_ratio_count") > 0,
+        service::log);
     exposition = service.client().get("/actuator/prometheus").expect(200).text();
   }
 
@@ -57,6 +72,68 @@ class MetricsIT {
     assertThat(exposed()).containsAll(asked);
     assertThat(asked)
         .containsAll(exposed().stream().filter(name -> name.startsWith("semantic_id_")).toList());
+  }
+
+  @Test
+  void ourMetrics_areThereBeforeTheFirstRequest() {
+    Set<String> ours = ours(exposition);
+    assertThat(ours).hasSizeGreaterThan(30);
+    assertThat(ours(atStart)).isEqualTo(ours);
+  }
+
+  @Test
+  void ourMetrics_tellWhatWasDone() {
+    ServiceClient client = service.client();
+    assertThat(client.metric("semantic_id_codebook_version")).isEqualTo(2);
+    assertThat(client.metric("semantic_id_codebook_swaps_total")).isEqualTo(1);
+    assertThat(client.metric("semantic_id_codebook_resident_bytes")).isPositive();
+    assertThat(client.metric("semantic_id_encode_block_rows_total"))
+        .isGreaterThanOrEqualTo(ROWS.length);
+    assertThat(client.metric("semantic_id_encode_block_seconds_sum")).isPositive();
+    assertThat(client.metric("semantic_id_encode_block_seconds_count")).isPositive();
+    assertThat(client.metric("semantic_id_encode_wait_seconds_count")).isGreaterThanOrEqualTo(1);
+    assertThat(client.metric("semantic_id_encode_wait_seconds_sum")).isPositive();
+  }
+
+  /**
+   * Rows that are far from all centroids leave more over than those trained on, and less margin.
+   */
+  @Test
+  void drift_showsInWhatIsSampled() {
+    ServiceClient client = service.client();
+    double trained = sampledResidual(client, ROWS);
+    assertThat(trained).isBetween(0.01, 0.99);
+    assertThat(sampledResidual(client, Embeddings.rows(600, 16, 77))).isGreaterThan(trained);
+    assertThat(client.metric("semantic_id_encode_margin_sum")).isPositive();
+    Await.until(
+        "a margin of each of three levels for each row",
+        Duration.ofSeconds(20),
+        () ->
+            client.metric("semantic_id_encode_margin_count")
+                == 3 * client.metric("semantic_id_encode_residual_ratio_count"),
+        service::log);
+  }
+
+  /** The mean over the next few rows that are sampled while these are encoded. */
+  private static double sampledResidual(ServiceClient client, float[][] rows) {
+    String name = "semantic_id_encode_residual_ratio";
+    double sum = client.metric(name + "_sum");
+    double count = client.metric(name + "_count");
+    Await.until(
+        "sampled rows",
+        Duration.ofSeconds(20),
+        () -> {
+          client.encode("", rows);
+          return client.metric(name + "_count") >= count + 8;
+        },
+        service::log);
+    return (client.metric(name + "_sum") - sum) / (client.metric(name + "_count") - count);
+  }
+
+  private static Set<String> ours(String text) {
+    return names(text).stream()
+        .filter(name -> name.startsWith("semantic_id_"))
+        .collect(Collectors.toCollection(TreeSet::new));
   }
 
   @Test
@@ -94,8 +171,11 @@ class MetricsIT {
   }
 
   private static Set<String> exposed() {
-    return exposition
-        .lines()
+    return names(exposition);
+  }
+
+  private static Set<String> names(String text) {
+    return text.lines()
         .filter(line -> !line.startsWith("#"))
         .map(line -> line.split("[ {]", 2)[0])
         .collect(Collectors.toCollection(TreeSet::new));
