@@ -3,11 +3,15 @@ package dev.semanticid.service;
 import static dev.semanticid.service.ServiceClient.OCTETS;
 import static org.assertj.core.api.Assertions.assertThat;
 
+import java.io.IOException;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
+import java.util.jar.JarEntry;
+import java.util.jar.JarFile;
+import java.util.stream.Collectors;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
@@ -103,6 +107,35 @@ class OperationsIT {
   void log_ofAStart_hasNoWarningOfTheVirtualMachine() {
     assertThat(empty.log()).contains("Started SemanticIdApplication", "computing on");
     assertThat(empty.log()).doesNotContain("WARNING:", " ERROR ");
+  }
+
+  /** Each jar that is shipped, with its version and licence. */
+  @Test
+  void sbom_namesWhatIsInTheJar() throws IOException {
+    JsonNode sbom = empty.client().get("/actuator/sbom/application").expect(200).json();
+    assertThat(sbom.path("bomFormat").asString()).isEqualTo("CycloneDX");
+    Set<String> named =
+        sbom.path("components")
+            .valueStream()
+            .map(component ->
+                "%s-%s"
+                    .formatted(
+                        component.path("name").asString(), component.path("version").asString()))
+            .collect(Collectors.toSet());
+    try (var jar = new JarFile(ServiceProcess.jar().toFile())) {
+      assertThat(jar.getEntry("META-INF/sbom/application.cdx.json")).isNotNull();
+      List<String> shipped =
+          jar.stream()
+              .map(JarEntry::getName)
+              .filter(name -> name.startsWith("BOOT-INF/lib/") && name.endsWith(".jar"))
+              .map(name -> name.replaceFirst("BOOT-INF/lib/(.*)\\.jar", "$1"))
+              // Packing adds it, which is no dependency.
+              .filter(name -> !name.startsWith("spring-boot-jarmode-tools-"))
+              .toList();
+      assertThat(shipped).hasSizeGreaterThan(100);
+      assertThat(shipped)
+          .allMatch(file -> named.stream().anyMatch(file::startsWith), "is in the SBOM");
+    }
   }
 
   @Test
