@@ -37,7 +37,8 @@ COPY --from=build /build/layers/application .
 COPY docker/entrypoint.sh docker/health.sh docker/jvm.options helm/files/smoke-test.sh ./
 RUN mkdir /data && chown 10001:10001 /data
 ENV SEMANTIC_ID_DATA_DIR=/data \
-    SERVER_ADDRESS=0.0.0.0
+    SERVER_ADDRESS=0.0.0.0 \
+    LOGGING_STRUCTURED_FORMAT_CONSOLE=ecs
 USER 10001:10001
 
 # A training run: the classes that it loads, linked and with their profiles, are what the service starts from.

@@ -85,6 +85,7 @@ class OpenApiConfiguration {
         .addProperty("title", new StringSchema().example(status.getReasonPhrase()))
         .addProperty("status", new Schema<Integer>().type("integer").example(status.value()))
         .addProperty("detail", new StringSchema())
-        .addProperty("code", code);
+        .addProperty("code", code)
+        .addProperty("request_id", new StringSchema());
   }
 }

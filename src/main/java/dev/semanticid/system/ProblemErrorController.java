@@ -36,6 +36,7 @@ class ProblemErrorController implements ErrorController {
               "the server refused the request before the service saw it");
       detail.setProperty("code", ProblemHandler.code(detail.getStatus()).name());
     }
+    RequestIdFilter.addTo(detail, request.getAttribute(RequestIdFilter.ATTRIBUTE));
     Object path = request.getAttribute(RequestDispatcher.ERROR_REQUEST_URI);
     if (path instanceof String uri && InferenceError.isFor(uri)) {
       return InferenceError.of(detail, new HttpHeaders());

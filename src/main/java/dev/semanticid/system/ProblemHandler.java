@@ -126,6 +126,8 @@ class ProblemHandler extends ResponseEntityExceptionHandler {
   /** Whatever the client accepts: a problem is always sent as problem+json, or as /v2 wants it. */
   private static ResponseEntity<Object> respond(
       ProblemDetail detail, HttpHeaders headers, HttpStatusCode status, WebRequest request) {
+    RequestIdFilter.addTo(
+        detail, request.getAttribute(RequestIdFilter.ATTRIBUTE, RequestAttributes.SCOPE_REQUEST));
     request.setAttribute(ProblemErrorController.PROBLEM, detail, RequestAttributes.SCOPE_REQUEST);
     String path =
         request instanceof ServletWebRequest servlet ? servlet.getRequest().getRequestURI() : "";

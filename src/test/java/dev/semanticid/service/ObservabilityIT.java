@@ -1,0 +1,97 @@
+package dev.semanticid.service;
+
+import static dev.semanticid.service.ServiceClient.OCTETS;
+import static org.assertj.core.api.Assertions.assertThat;
+
+import java.nio.file.Path;
+import java.time.Duration;
+import java.util.List;
+import org.junit.jupiter.api.AfterAll;
+import org.junit.jupiter.api.BeforeAll;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
+import tools.jackson.databind.JsonNode;
+import tools.jackson.databind.json.JsonMapper;
+
+/** A request can be followed, by its id through answer and log. */
+class ObservabilityIT {
+
+  private static final Duration LIMIT = Duration.ofSeconds(20);
+  private static final String ID = "X-Request-Id";
+  private static final float[][] ROWS = Embeddings.rows(3, 16, 4);
+
+  private static ServiceProcess service;
+  private static ServiceClient client;
+
+  @BeforeAll
+  static void start(@TempDir Path folder) {
+    service =
+        ServiceProcess.start(
+            folder.resolve("data"),
+            ServiceProcess.QUICK_START,
+            "--logging.structured.format.console=ecs");
+    client = service.client();
+    client.upload("default", Embeddings.safetensors(Embeddings.codebook(16, 5, 8, 8)), true);
+  }
+
+  @AfterAll
+  static void stop() {
+    service.close();
+  }
+
+  private static Answer encode(String... headers) {
+    return client.post("/encode", OCTETS, Embeddings.octets(ROWS), headers);
+  }
+
+  @ParameterizedTest
+  @ValueSource(strings = {"a", "7f3c2f0e-9b1d-4a55-8f1e-2f0c1a8f9f77", "A.b_c:d-9"})
+  void requestId_ofTheClient_comesBack(String id) {
+    assertThat(encode(ID, id).expect(200).header(ID)).isEqualTo(id);
+  }
+
+  @ParameterizedTest
+  @ValueSource(strings = {"", "a b", "a\"b", "{}", "a\tb", "é", "a;b", "a\u00a0b"})
+  void requestId_thatIsNone_isReplaced(String id) {
+    assertThat(encode(ID, id).header(ID)).isNotEqualTo(id).matches("[0-9a-f]{16}");
+  }
+
+  @Test
+  void requestId_thatIsTooLong_isReplaced() {
+    assertThat(encode(ID, "a".repeat(128)).header(ID)).hasSize(128);
+    assertThat(encode(ID, "a".repeat(129)).header(ID)).matches("[0-9a-f]{16}");
+  }
+
+  @Test
+  void requestId_withoutOneOfTheClient_isAnotherEachTime() {
+    String first = encode().header(ID);
+    assertThat(first).matches("[0-9a-f]{16}");
+    assertThat(encode().header(ID)).matches("[0-9a-f]{16}").isNotEqualTo(first);
+  }
+
+  @Test
+  void requestId_isInProblemsAndInTheLog() {
+    Answer answer = client.send("PROPFIND", "/info", new byte[0], ID, "follow-me").expect(405);
+    assertThat(answer.header(ID)).isEqualTo("follow-me");
+    assertThat(answer.json().path("request_id").asString("")).isEqualTo("follow-me");
+    Answer broken = encode(ID, "broken", "Content-Encoding", "gzip");
+    assertThat(broken.json().path("request_id").asString("")).isEqualTo("broken");
+    Await.until(
+        "a line of the request",
+        LIMIT,
+        () -> lines().stream().anyMatch(line -> line.toString().contains("follow-me")),
+        service::log);
+    JsonNode line =
+        lines().stream().filter(l -> l.toString().contains("follow-me")).findFirst().orElseThrow();
+    assertThat(line.path("request_id").asString("")).isEqualTo("follow-me");
+    assertThat(line.path("message").asString("")).contains("PROPFIND");
+    assertThat(line.path("log").path("level").asString("")).isEqualTo("WARN");
+    assertThat(line.path("service").path("name").asString("")).isEqualTo("semantic-id-service");
+  }
+
+  /** Every one is JSON, or this fails. */
+  private static List<JsonNode> lines() {
+    return service.log().lines().map(line -> JsonMapper.shared().readTree(line)).toList();
+  }
+}
