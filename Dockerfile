@@ -38,13 +38,16 @@ COPY docker/entrypoint.sh docker/health.sh docker/jvm.options helm/files/smoke-t
 RUN mkdir /data && chown 10001:10001 /data
 ENV SEMANTIC_ID_DATA_DIR=/data \
     SERVER_ADDRESS=0.0.0.0 \
-    LOGGING_STRUCTURED_FORMAT_CONSOLE=ecs
+    LOGGING_STRUCTURED_FORMAT_CONSOLE=ecs \
+    MANAGEMENT_SERVER_ADDRESS=0.0.0.0 \
+    MANAGEMENT_SERVER_PORT=8081 \
+    MANAGEMENT_SERVER_SSL_ENABLED=false
 USER 10001:10001
 
 # A training run: the classes that it loads, linked and with their profiles, are what the service starts from.
 FROM service AS trained
 RUN record=/tmp/semantic-id-service.aot bash -euc '\
-    JAVA_OPTS=-XX:AOTCacheOutput=$record SERVER_ADDRESS=127.0.0.1 ./entrypoint.sh & service=$!; \
+    JAVA_OPTS=-XX:AOTCacheOutput=$record SERVER_ADDRESS=127.0.0.1 MANAGEMENT_SERVER_ADDRESS=127.0.0.1 ./entrypoint.sh & service=$!; \
     until ./health.sh 2>/dev/null; do kill -0 $service; sleep 0.5; done; \
     ./smoke-test.sh 127.0.0.1 8080; \
     kill $service; wait $service || [ $? = 143 ]; \
@@ -53,6 +56,6 @@ RUN record=/tmp/semantic-id-service.aot bash -euc '\
 FROM service
 COPY --from=trained /tmp/semantic-id-service.aot ./
 VOLUME ["/data", "/tmp"]
-EXPOSE 8080
+EXPOSE 8080 8081
 HEALTHCHECK --interval=10s --timeout=5s --start-period=60s --retries=3 CMD ["/app/health.sh"]
 ENTRYPOINT ["/app/entrypoint.sh"]

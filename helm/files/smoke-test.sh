@@ -1,6 +1,7 @@
 #!/bin/bash
 # Trains a tiny codebook, encodes with it and deletes it again: smoke-test.sh HOST PORT. Needs bash and cat alone, so that the
-# service's own image can run it; nothing is activated, so that nobody's codes change.
+# service's own image can run it; nothing is activated, so that nobody's codes change. Where the service has API keys, SEMANTIC_ID_API_KEY
+# is one with all scopes.
 set -euo pipefail
 host=$1 port=$2 codebook=smoke-test
 
@@ -8,6 +9,7 @@ host=$1 port=$2 codebook=smoke-test
 call() {
   exec 3<>"/dev/tcp/$host/$port"
   printf '%s %s HTTP/1.1\r\nHost: %s\r\nConnection: close\r\n' "$1" "$2" "$host" >&3
+  [[ ! ${SEMANTIC_ID_API_KEY:-} ]] || printf 'X-API-Key: %s\r\n' "$SEMANTIC_ID_API_KEY" >&3
   if (($# > 2)); then
     printf 'Content-Type: %s\r\nContent-Length: %d\r\n\r\n' "$3" "$4" >&3
     cat >&3

@@ -54,6 +54,14 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- end }}
 {{- end -}}
 
+{{- define "semantic-id.apiKeysSecret" -}}
+{{- if .Values.security.apiKeys.existingSecret -}}
+{{- .Values.security.apiKeys.existingSecret -}}
+{{- else if .Values.security.apiKeys.keys -}}
+{{- printf "%s-api-keys" (include "semantic-id.fullname" .) -}}
+{{- end -}}
+{{- end -}}
+
 {{/* Combinations that would lose or split the store are refused, with the reason. */}}
 {{- define "semantic-id.validate" -}}
 {{- $replicas := ternary .Values.autoscaling.maxReplicas .Values.replicaCount .Values.autoscaling.enabled | int -}}
@@ -69,8 +77,21 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- if lt (int .Values.shutdown.terminationGracePeriodSeconds) (add (int .Values.shutdown.preStopSeconds) 45 | int) -}}
 {{- fail (printf "shutdown.terminationGracePeriodSeconds must be at least %d: shutdown.preStopSeconds, 20 s for requests, 20 s for jobs to keep where they are, and 5 s to end." (add (int .Values.shutdown.preStopSeconds) 45 | int)) -}}
 {{- end -}}
+{{- $credentials := or .Values.security.apiKeys.keys .Values.security.apiKeys.existingSecret .Values.security.oauth2.issuerUri -}}
+{{- if and (eq .Values.security.mode "auto") (not $credentials) -}}
+{{- fail "nobody would have to authenticate: set security.apiKeys.keys, security.apiKeys.existingSecret or security.oauth2.issuerUri, or security.mode=none where a mesh or the network lets in only those who may." -}}
+{{- end -}}
+{{- if and (eq .Values.security.mode "none") $credentials -}}
+{{- fail "security.mode=none lets in everybody, but security.apiKeys or security.oauth2 is set." -}}
+{{- end -}}
+{{- if and .Values.security.apiKeys.keys .Values.security.apiKeys.existingSecret -}}
+{{- fail "there must be one of security.apiKeys.keys and security.apiKeys.existingSecret, not both." -}}
+{{- end -}}
+{{- if and .Values.security.oauth2.audiences (not .Values.security.oauth2.issuerUri) -}}
+{{- fail "security.oauth2.audiences goes with security.oauth2.issuerUri only." -}}
+{{- end -}}
 {{- range $name, $value := .Values.settings -}}
-{{- if has $name (list "semantic-id.data-dir" "semantic-id.data-root" "server.port" "server.address" "spring.datasource.url" "spring.profiles.active") -}}
+{{- if has $name (list "semantic-id.data-dir" "semantic-id.data-root" "server.port" "server.address" "management.server.port" "management.server.address" "semantic-id.security.mode" "semantic-id.security.api-keys-file" "spring.security.oauth2.resourceserver.jwt.issuer-uri" "spring.datasource.url" "spring.profiles.active") -}}
 {{- fail (printf "settings must not have %s, which the chart sets itself." $name) -}}
 {{- end -}}
 {{- end -}}

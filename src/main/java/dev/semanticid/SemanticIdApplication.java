@@ -4,9 +4,20 @@ import java.util.Locale;
 import org.springframework.boot.SpringApplication;
 import org.springframework.boot.autoconfigure.SpringBootApplication;
 import org.springframework.boot.context.properties.ConfigurationPropertiesScan;
+import org.springframework.boot.security.autoconfigure.UserDetailsServiceAutoConfiguration;
+import org.springframework.boot.security.autoconfigure.actuate.web.servlet.ManagementWebSecurityAutoConfiguration;
+import org.springframework.boot.security.autoconfigure.web.servlet.ServletWebSecurityAutoConfiguration;
+import org.springframework.boot.security.oauth2.server.resource.autoconfigure.web.OAuth2ResourceServerWebSecurityAutoConfiguration;
 
 /** Starts the semantic-ID service. */
-@SpringBootApplication
+@SpringBootApplication(
+    exclude = {
+      // Who may do what is said in dev.semanticid.security; without it there shall be no filter.
+      ServletWebSecurityAutoConfiguration.class,
+      ManagementWebSecurityAutoConfiguration.class,
+      OAuth2ResourceServerWebSecurityAutoConfiguration.class,
+      UserDetailsServiceAutoConfiguration.class
+    })
 @ConfigurationPropertiesScan
 public class SemanticIdApplication {
 

@@ -6,12 +6,6 @@ import io.swagger.v3.core.util.Json;
 import io.swagger.v3.oas.models.OpenAPI;
 import io.swagger.v3.oas.models.info.Info;
 import io.swagger.v3.oas.models.info.License;
-import io.swagger.v3.oas.models.media.Content;
-import io.swagger.v3.oas.models.media.MediaType;
-import io.swagger.v3.oas.models.media.ObjectSchema;
-import io.swagger.v3.oas.models.media.Schema;
-import io.swagger.v3.oas.models.media.StringSchema;
-import io.swagger.v3.oas.models.responses.ApiResponse;
 import java.util.List;
 import org.springdoc.core.customizers.OperationCustomizer;
 import org.springframework.beans.factory.ObjectProvider;
@@ -64,28 +58,9 @@ class OpenApiConfiguration {
         List<String> codes = List.of(problem.codes().split(",\\s*"));
         operation
             .getResponses()
-            .addApiResponse(
-                problem.status(),
-                new ApiResponse()
-                    .description(status.getReasonPhrase() + ": " + String.join(", ", codes))
-                    .content(
-                        new Content()
-                            .addMediaType(
-                                "application/problem+json",
-                                new MediaType().schema(schema(status, codes)))));
+            .addApiResponse(problem.status(), ProblemResponses.of(status, codes));
       }
       return operation;
     };
-  }
-
-  private static Schema<?> schema(HttpStatus status, List<String> codes) {
-    var code = new StringSchema();
-    codes.forEach(code::addEnumItem);
-    return new ObjectSchema()
-        .addProperty("title", new StringSchema().example(status.getReasonPhrase()))
-        .addProperty("status", new Schema<Integer>().type("integer").example(status.value()))
-        .addProperty("detail", new StringSchema())
-        .addProperty("code", code)
-        .addProperty("request_id", new StringSchema());
   }
 }

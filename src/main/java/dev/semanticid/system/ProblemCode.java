@@ -48,6 +48,12 @@ public enum ProblemCode {
   CODEBOOK_MISMATCH(HttpStatus.UNPROCESSABLE_CONTENT),
   /** A version that cannot be trained further, for want of the rows its centroids absorbed. */
   COUNTS_REQUIRED(HttpStatus.UNPROCESSABLE_CONTENT),
+  /** Credentials that are missing, unknown, expired or not from the issuer. */
+  UNAUTHENTICATED(HttpStatus.UNAUTHORIZED),
+  /** Credentials without the scope that the request needs. */
+  FORBIDDEN(HttpStatus.FORBIDDEN),
+  /** A token that cannot be checked, for want of the issuer's keys. */
+  AUTHENTICATION_UNAVAILABLE(HttpStatus.SERVICE_UNAVAILABLE),
   /** No codebook of the name. */
   UNKNOWN_CODEBOOK(HttpStatus.NOT_FOUND),
   /** No such version or alias of the codebook. */

@@ -29,6 +29,7 @@ import org.springframework.util.unit.DataSize;
  * @param codebooks settings of {@code /codebooks}
  * @param readiness when the service counts as ready
  * @param s3 settings of {@code s3:} sources and results
+ * @param security how clients prove who they are
  */
 @ConfigurationProperties("semantic-id")
 public record SemanticIdProperties(
@@ -44,7 +45,8 @@ public record SemanticIdProperties(
     @DefaultValue Jobs jobs,
     @DefaultValue Codebooks codebooks,
     @DefaultValue Readiness readiness,
-    @DefaultValue S3 s3) {
+    @DefaultValue S3 s3,
+    @DefaultValue Security security) {
 
   /** Where dot products are computed. */
   public enum Backend {
@@ -232,6 +234,24 @@ public record SemanticIdProperties(
           && endpoint.getUserInfo() == null
           && endpoint.getQuery() == null
           && endpoint.getFragment() == null;
+    }
+  }
+
+  /**
+   * How clients prove who they are. Tokens of an issuer are settings of Spring Security's, {@code
+   * spring.security.oauth2.resourceserver.jwt.*}.
+   *
+   * @param mode what holds where there are neither keys nor an issuer
+   * @param apiKeysFile the YAML file that has the hashes of API keys
+   */
+  public record Security(@DefaultValue("auto") Mode mode, @Nullable Path apiKeysFile) {
+
+    /** What holds where there are neither keys nor an issuer. */
+    public enum Mode {
+      /** The service is for its own machine: it listens on a loopback address or does not start. */
+      AUTO,
+      /** Everybody is let in, wherever the service listens. */
+      NONE
     }
   }
 

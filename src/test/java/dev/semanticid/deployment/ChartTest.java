@@ -7,6 +7,7 @@ import com.marcnuri.helm.LintResult;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.Objects;
@@ -87,10 +88,13 @@ class ChartTest {
   @MethodSource("valuesFiles")
   void pods_areRestrictedAndHaveNoToken(Path values) {
     List<Map<String, Object>> objects = Chart.render(values);
-    for (Map<String, Object> pod :
-        List.of(
-            at(object(objects, "Deployment"), "spec", "template", "spec"),
-            at(object(objects, "Pod"), "spec"))) {
+    var pods = new ArrayList<Map<String, Object>>();
+    pods.add(at(object(objects, "Deployment"), "spec", "template", "spec"));
+    // That of helm test, which is left out where it would have no key.
+    if (kinds(objects).contains("Pod")) {
+      pods.add(at(object(objects, "Pod"), "spec"));
+    }
+    for (Map<String, Object> pod : pods) {
       assertThat(pod)
           .containsEntry("automountServiceAccountToken", false)
           .containsEntry("enableServiceLinks", false);
@@ -162,6 +166,79 @@ class ChartTest {
   }
 
   @Test
+  void security_keysOfTheChart_areASecretThatTheServiceReads() {
+    List<Map<String, Object>> objects = Chart.render(values("embedded"));
+    Map<String, Object> secret = object(objects, "Secret");
+    assertThat(at(secret, "metadata")).containsEntry("name", "ids-api-keys");
+    assertThat(text(at(secret, "stringData"), "api-keys.yaml"))
+        .contains("\"pipeline\":", "sha256: \"0a1b2c3d", "scopes: [train, admin]");
+    assertThat(keysVolume(objects)).containsEntry("secretName", "ids-api-keys");
+    assertThat(at(object(objects, "ConfigMap"), "data"))
+        .containsEntry("SEMANTIC_ID_SECURITY_API_KEYS_FILE", "/api-keys/api-keys.yaml")
+        .containsEntry("SEMANTIC_ID_SECURITY_MODE", "auto");
+    assertThat(kinds(objects)).as("helm test without a key").doesNotContain("Pod");
+  }
+
+  @Test
+  void security_existingSecretAndIssuer_areTold() {
+    List<Map<String, Object>> locked = Chart.render(values("locked-down"));
+    assertThat(kinds(locked)).doesNotContain("Secret");
+    assertThat(keysVolume(locked))
+        .containsEntry("secretName", "semantic-id-clients")
+        .containsEntry("items", List.of(Map.of("key", "keys", "path", "api-keys.yaml")));
+    assertThat(at(object(locked, "Pod"), "spec").toString())
+        .contains("SEMANTIC_ID_API_KEY", "semantic-id-test");
+    assertThat(at(object(Chart.render(AUTOSCALING), "ConfigMap"), "data"))
+        .containsEntry(
+            "SPRING_SECURITY_OAUTH2_RESOURCESERVER_JWT_ISSUERURI",
+            "https://login.example/realms/search")
+        .containsEntry("SPRING_SECURITY_OAUTH2_RESOURCESERVER_JWT_AUDIENCES", "semantic-id")
+        .doesNotContainKey("SEMANTIC_ID_SECURITY_API_KEYS_FILE");
+  }
+
+  @Test
+  void management_isAPortOfItsOwn_forProbesAndMetrics() {
+    List<Map<String, Object>> objects = Chart.render(AUTOSCALING);
+    assertThat(at(object(objects, "ConfigMap"), "data"))
+        .containsEntry("MANAGEMENT_SERVER_PORT", "8081");
+    for (String probe : List.of("startupProbe", "livenessProbe", "readinessProbe")) {
+      assertThat(at(container(objects), probe, "httpGet")).containsEntry("port", "management");
+    }
+    assertThat(list(at(object(objects, "ServiceMonitor"), "spec"), "endpoints").toString())
+        .contains("port=management");
+    List<Map<String, Object>> services =
+        Chart.render(values("embedded")).stream()
+            .filter(object -> "Service".equals(object.get("kind")))
+            .toList();
+    assertThat(services).hasSize(2);
+    // Whatever the service's own type is, operators' addresses stay inside.
+    assertThat(at(services.getFirst(), "spec"))
+        .containsEntry("type", "LoadBalancer")
+        .extractingByKey("ports")
+        .asString()
+        .doesNotContain("management");
+    assertThat(at(services.getLast(), "spec")).containsEntry("type", "ClusterIP");
+    assertThat(
+            list(
+                    at(object(Chart.render(values("locked-down")), "NetworkPolicy"), "spec"),
+                    "ingress")
+                .get(1)
+                .toString())
+        .contains("port=management", "monitoring")
+        .doesNotContain("recommender");
+  }
+
+  private static Map<String, Object> keysVolume(List<Map<String, Object>> objects) {
+    Map<String, Object> pod = at(object(objects, "Deployment"), "spec", "template", "spec");
+    return list(pod, "volumes").stream()
+        .map(Chart::map)
+        .filter(volume -> "api-keys".equals(volume.get("name")))
+        .map(volume -> at(volume, "secret"))
+        .findFirst()
+        .orElseThrow(() -> new AssertionError("no keys among the volumes of " + pod));
+  }
+
+  @Test
   void gracePeriod_holdsPreStopAndDrain() {
     Map<String, Object> pod =
         at(object(Chart.render(DEFAULT), "Deployment"), "spec", "template", "spec");
@@ -191,6 +268,14 @@ class ChartTest {
         "settings.server\\.port|9|settings must not have server.port",
         "replicas|2|replicas",
         "networkPolicy.enable|true|enable",
+        "security.mode|auto|nobody would have to authenticate",
+        "security.mode|off|/security/mode",
+        "security.apiKeys.existingSecret|keys|security.mode=none lets in everybody",
+        "security.apiKeys.keys.a.sha256|5d|/security/apiKeys/keys/a",
+        "security.oauth2.issuerUri|login|/security/oauth2/issuerUri",
+        "security.oauth2.audiences[0]|a|security.oauth2.audiences goes with",
+        "settings.semantic-id\\.security\\.mode|none|settings must not have"
+            + " semantic-id.security.mode",
       })
   void wrongValues_areRefusedWithTheReason(String name, String value, String reason) {
     assertThatThrownBy(() -> Chart.render(DEFAULT, name, value)).hasMessageContaining(reason);

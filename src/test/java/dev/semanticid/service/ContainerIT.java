@@ -4,7 +4,6 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
 import java.io.IOException;
-import java.io.UncheckedIOException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -56,7 +55,8 @@ class ContainerIT {
           Duration.ofMinutes(1),
           """
           docker run --detach --name %s --memory 1g --memory-swap 1g --cpus 1 --read-only \
-          --cap-drop ALL --security-opt no-new-privileges --publish 127.0.0.1::8080 %s\
+          --cap-drop ALL --security-opt no-new-privileges --publish 127.0.0.1::8080 \
+          --env SEMANTIC_ID_SECURITY_MODE=none %s\
           """
               .formatted(id, IMAGE)
               .split(" ", -1));
@@ -161,13 +161,7 @@ class ContainerIT {
     Await.until(
         "readiness of the container",
         Duration.ofSeconds(60),
-        () -> {
-          try {
-            return client.get("/actuator/health/readiness").status() == 200;
-          } catch (UncheckedIOException e) {
-            return false;
-          }
-        },
+        () -> client.tryGet("/v2/health/ready").filter(ready -> ready.status() == 200).isPresent(),
         () -> logs(id));
   }
 

@@ -21,6 +21,7 @@ import java.util.Arrays;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import tools.jackson.databind.JsonNode;
 
 /** Speaks HTTP to a service on this machine. */
@@ -61,6 +62,15 @@ final class ServiceClient implements AutoCloseable {
 
   Answer get(String path, String... headers) {
     return send("GET", path, new byte[0], headers);
+  }
+
+  /** The same, or nothing while nobody answers. */
+  Optional<Answer> tryGet(String path) {
+    try {
+      return Optional.of(get(path));
+    } catch (UncheckedIOException e) {
+      return Optional.empty();
+    }
   }
 
   /** A metric as Prometheus names it, with its labels, or else the sum over all of them. */

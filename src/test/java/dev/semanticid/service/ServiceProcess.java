@@ -102,7 +102,8 @@ final class ServiceProcess implements AutoCloseable {
     return value;
   }
 
-  private static int freePort() {
+  /** A port of this machine that nothing listens on. */
+  static int freePort() {
     try (var socket = new ServerSocket(0, 1, InetAddress.getLoopbackAddress())) {
       return socket.getLocalPort();
     } catch (IOException e) {
@@ -132,11 +133,10 @@ final class ServiceProcess implements AutoCloseable {
   }
 
   private boolean isUp(String probe) {
-    try {
-      return client.get("/actuator/health/" + probe).status() == 200;
-    } catch (UncheckedIOException e) {
-      return false;
-    }
+    return client
+        .tryGet("/actuator/health/" + probe)
+        .filter(answer -> answer.status() == 200)
+        .isPresent();
   }
 
   /** Speaks to it. */
