@@ -41,10 +41,16 @@ class DecodeController {
 
   private final CodebookRegistry registry;
   private final SemanticIdProperties.Encoding limits;
+  private final RateLimit rateLimit;
   private final JsonMapper json;
 
-  DecodeController(CodebookRegistry registry, SemanticIdProperties properties, JsonMapper json) {
+  DecodeController(
+      CodebookRegistry registry,
+      SemanticIdProperties properties,
+      RateLimit rateLimit,
+      JsonMapper json) {
     this.registry = registry;
+    this.rateLimit = rateLimit;
     this.limits = properties.encoding();
     this.json = json;
   }
@@ -92,6 +98,7 @@ class DecodeController {
   @ProblemResponse(status = "413", codes = "PAYLOAD_TOO_LARGE")
   @ProblemResponse(status = "415", codes = "UNSUPPORTED_MEDIA_TYPE, UNSUPPORTED_CONTENT_ENCODING")
   @ProblemResponse(status = "422", codes = "INVALID_CODE, NORMS_REQUIRED, NON_FINITE_VALUE")
+  @ProblemResponse(status = "429", codes = "RATE_LIMITED")
   @ProblemResponse(status = "503", codes = "NO_CODEBOOK, CODEBOOK_UNAVAILABLE")
   void decode(
       @Parameter(description = "name of the codebook", example = "default")
@@ -109,6 +116,7 @@ class DecodeController {
           "Content-Type must be application/json, got " + request.getContentType());
     }
     QueryParameters.requireKnown(request, PARAMETERS);
+    rateLimit.require(request);
     ServedCodebook served = registry.acquire(codebook, version);
     try {
       Codebook by = served.quantizer().codebook();
@@ -117,6 +125,7 @@ class DecodeController {
       var rows = new Rows(by.levels());
       rows.read(new JsonScanner(body, ReadBuffer.ofThread()));
       int[] codes = rows.codes(by);
+      rateLimit.charge(request, codes.length / by.levels());
       float[] norms = rows.norms(by);
       write(response, served, codes, norms);
     } finally {

@@ -51,6 +51,7 @@ final class EncodeService implements DisposableBean {
   private final FloatArrays arrays = new FloatArrays(Runtime.getRuntime().maxMemory() / HEAP_SHARE);
   private final EncodeQueue queue;
   private final Admission admission;
+  private final RateLimit rateLimit;
   private final Counter rows;
   private final Counter expired;
   private final Counter gone;
@@ -58,12 +59,14 @@ final class EncodeService implements DisposableBean {
   EncodeService(
       CodebookRegistry registry,
       SemanticIdProperties properties,
+      RateLimit rateLimit,
       @Qualifier("encoding") WorkerPool pool,
       DriftSampler drift,
       MeterRegistry meters) {
     this.registry = registry;
     this.drift = drift;
     this.limits = properties.encoding();
+    this.rateLimit = rateLimit;
     this.pool = pool;
     this.queue = new EncodeQueue(properties.effectiveThreads());
     this.admission = new Admission(limits, queue::rowsPerSecond);
@@ -181,6 +184,7 @@ final class EncodeService implements DisposableBean {
   /** Encodes the rows of a request's body. */
   Encoded encode(HttpServletRequest request, Call call) throws IOException {
     long deadline = deadline(request);
+    rateLimit.require(request);
     ServedCodebook served = registry.acquire(call.codebook(), call.version());
     try {
       Codebook codebook = served.quantizer().codebook();
@@ -192,6 +196,7 @@ final class EncodeService implements DisposableBean {
           var buffer = new EmbeddingBuffer(arrays, permit, dimension, expected)) {
         call.reader().read(body, buffer, served);
         VectorBatch batch = buffer.finish();
+        rateLimit.charge(request, batch.rows());
         int[] codes = encode(request, served, batch, deadline);
         rows.increment(batch.rows());
         drift.offer(served, batch, codes);

@@ -94,6 +94,8 @@ public enum ProblemCode {
   CODEBOOK_UNAVAILABLE(HttpStatus.SERVICE_UNAVAILABLE),
   /** More rows wait to be encoded than may wait; the client may try again later. */
   OVERLOADED(HttpStatus.TOO_MANY_REQUESTS),
+  /** A client that has had as many rows encoded as it may for now. */
+  RATE_LIMITED(HttpStatus.TOO_MANY_REQUESTS),
   /** The time that the client gave has passed before its rows were encoded. */
   DEADLINE_EXCEEDED(HttpStatus.GATEWAY_TIMEOUT),
   /** A body that did not come in the time it may take. */

@@ -30,6 +30,7 @@ import org.springframework.util.unit.DataSize;
  * @param readiness when the service counts as ready
  * @param s3 settings of {@code s3:} sources and results
  * @param security how clients prove who they are
+ * @param rateLimit what each client may have encoded
  */
 @ConfigurationProperties("semantic-id")
 public record SemanticIdProperties(
@@ -46,7 +47,8 @@ public record SemanticIdProperties(
     @DefaultValue Codebooks codebooks,
     @DefaultValue Readiness readiness,
     @DefaultValue S3 s3,
-    @DefaultValue Security security) {
+    @DefaultValue Security security,
+    @DefaultValue RateLimit rateLimit) {
 
   /** Where dot products are computed. */
   public enum Backend {
@@ -252,6 +254,33 @@ public record SemanticIdProperties(
       AUTO,
       /** Everybody is let in, wherever the service listens. */
       NONE
+    }
+  }
+
+  /**
+   * What each client may have encoded.
+   *
+   * @param rowsPerSecond rows a second in the long run; 0 for any number
+   * @param burstRows rows that a client may have encoded at once after a pause; 0 for those of one
+   *     second
+   */
+  public record RateLimit(
+      @DefaultValue("0") long rowsPerSecond, @DefaultValue("0") long burstRows) {
+    public RateLimit {
+      require(
+          rowsPerSecond >= 0 && rowsPerSecond <= 1_000_000_000,
+          "semantic-id.rate-limit.rows-per-second must be 0 to 1000000000, got " + rowsPerSecond);
+      require(
+          burstRows >= 0 && burstRows <= 1_000_000_000,
+          "semantic-id.rate-limit.burst-rows must be 0 to 1000000000, got " + burstRows);
+      require(
+          burstRows == 0 || rowsPerSecond > 0,
+          "semantic-id.rate-limit.burst-rows goes with rows-per-second only, which is 0");
+    }
+
+    /** Rows that a client may have encoded at once after a pause. */
+    public long effectiveBurstRows() {
+      return burstRows > 0 ? burstRows : rowsPerSecond;
     }
   }
 
