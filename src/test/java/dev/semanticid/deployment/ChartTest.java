@@ -200,7 +200,8 @@ class ChartTest {
   void management_isAPortOfItsOwn_forProbesAndMetrics() {
     List<Map<String, Object>> objects = Chart.render(AUTOSCALING);
     assertThat(at(object(objects, "ConfigMap"), "data"))
-        .containsEntry("MANAGEMENT_SERVER_PORT", "8081");
+        .containsEntry("MANAGEMENT_SERVER_PORT", "8081")
+        .containsEntry("MANAGEMENT_SERVER_SSL_ENABLED", "false");
     for (String probe : List.of("startupProbe", "livenessProbe", "readinessProbe")) {
       assertThat(at(container(objects), probe, "httpGet")).containsEntry("port", "management");
     }

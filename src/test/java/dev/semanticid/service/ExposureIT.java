@@ -90,9 +90,16 @@ class ExposureIT {
   void start_exposedByIntent_letsInEverybody() {
     try (ServiceProcess service =
         ServiceProcess.start(
-            folder.resolve("data"), ServiceProcess.QUICK_START, EVERYWHERE, NO_SECURITY)) {
+            folder.resolve("data"),
+            ServiceProcess.QUICK_START,
+            EVERYWHERE,
+            NO_SECURITY,
+            "--management.endpoints.web.exposure.include=health,mappings")) {
       ServiceClient client = service.client();
       Answer info = client.get("/info", "Authorization", "Bearer whatever").expect(200);
+      assertThat(client.get("/actuator/mappings").expect(200).text())
+          .contains("servletFilters")
+          .doesNotContain("springSecurityFilterChain");
       assertThat(info.headers()).doesNotContainKeys("x-frame-options", "set-cookie", "expires");
       assertThat(client.get("/v3/api-docs").json().path("components").has("securitySchemes"))
           .isFalse();
@@ -100,7 +107,7 @@ class ExposureIT {
   }
 
   @Test
-  void management_onItsOwnPort_isForOperators() {
+  void management_onItsOwnPort_isForOperators() throws Exception {
     var file = new TestKeys(folder.resolve("keys.yaml"));
     String key = file.add("reader", "encode");
     int port = ServiceProcess.freePort();
@@ -127,6 +134,11 @@ class ExposureIT {
       client.get("/actuator/prometheus", "X-API-Key", key).expectProblem(404, "NOT_FOUND");
       client.get("/info").expectProblem(401, "UNAUTHENTICATED");
       client.get("/v2/health/ready").expect(200);
+      var health = new ProcessBuilder("bash", "docker/health.sh");
+      health.environment().put("MANAGEMENT_SERVER_PORT", Integer.toString(port));
+      assertThat(health.start().waitFor()).as("health.sh").isZero();
+      health.environment().put("MANAGEMENT_SERVER_PORT", Integer.toString(client.port()));
+      assertThat(health.start().waitFor()).as("health.sh on the wrong port").isNotZero();
     }
   }
 

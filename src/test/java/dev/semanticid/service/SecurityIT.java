@@ -78,6 +78,7 @@ class SecurityIT {
 
   private static final Map<String, String> KEYS = new LinkedHashMap<>();
 
+  private static String allScopes = "";
   private static Issuer issuer;
   private static ServiceProcess service;
   private static ServiceClient client;
@@ -86,6 +87,7 @@ class SecurityIT {
   static void start(@TempDir Path folder) {
     var file = new TestKeys(folder.resolve("keys.yaml"));
     SCOPES.forEach(scope -> KEYS.put(scope, file.add(scope + "-client", scope)));
+    allScopes = file.add("everything", "encode", "train", "admin");
     issuer = new Issuer();
     // The issuer does not answer yet.
     service =
@@ -343,6 +345,24 @@ class SecurityIT {
   private static String exchangeClaims(String signed, String claims) {
     String[] mine = signed.split("\\.", -1);
     return mine[0] + "." + claims.split("\\.", -1)[1] + "." + mine[2];
+  }
+
+  /** What {@code helm test} runs, with the key of a client that may do everything. */
+  @Test
+  void smokeTest_withAKeyOfAllScopes_passes(@TempDir Path folder) throws Exception {
+    var smokeTest =
+        new ProcessBuilder(
+                "bash", "helm/files/smoke-test.sh", "127.0.0.1", Integer.toString(client.port()))
+            .redirectErrorStream(true);
+    assertThat(run(smokeTest, folder)).contains("UNAUTHENTICATED");
+    smokeTest.environment().put("SEMANTIC_ID_API_KEY", allScopes);
+    assertThat(run(smokeTest, folder)).contains("trained, encoded, deleted");
+  }
+
+  private static String run(ProcessBuilder program, Path folder) throws Exception {
+    Path said = folder.resolve("said.txt");
+    int status = program.redirectOutput(said.toFile()).start().waitFor();
+    return status + " " + Files.readString(said);
   }
 
   @Test
