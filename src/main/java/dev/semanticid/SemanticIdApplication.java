@@ -4,6 +4,10 @@ import java.util.Locale;
 import org.springframework.boot.SpringApplication;
 import org.springframework.boot.autoconfigure.SpringBootApplication;
 import org.springframework.boot.context.properties.ConfigurationPropertiesScan;
+import org.springframework.boot.micrometer.tracing.autoconfigure.MicrometerTracingAutoConfiguration;
+import org.springframework.boot.micrometer.tracing.opentelemetry.autoconfigure.OpenTelemetryTracingAutoConfiguration;
+import org.springframework.boot.micrometer.tracing.opentelemetry.autoconfigure.otlp.OtlpTracingAutoConfiguration;
+import org.springframework.boot.opentelemetry.autoconfigure.OpenTelemetrySdkAutoConfiguration;
 import org.springframework.boot.security.autoconfigure.UserDetailsServiceAutoConfiguration;
 import org.springframework.boot.security.autoconfigure.actuate.web.servlet.ManagementWebSecurityAutoConfiguration;
 import org.springframework.boot.security.autoconfigure.web.servlet.ServletWebSecurityAutoConfiguration;
@@ -16,7 +20,12 @@ import org.springframework.boot.security.oauth2.server.resource.autoconfigure.we
       ServletWebSecurityAutoConfiguration.class,
       ManagementWebSecurityAutoConfiguration.class,
       OAuth2ResourceServerWebSecurityAutoConfiguration.class,
-      UserDetailsServiceAutoConfiguration.class
+      UserDetailsServiceAutoConfiguration.class,
+      // TracingConfiguration imports them where traces have somewhere to go.
+      OpenTelemetrySdkAutoConfiguration.class,
+      OpenTelemetryTracingAutoConfiguration.class,
+      OtlpTracingAutoConfiguration.class,
+      MicrometerTracingAutoConfiguration.class
     })
 @ConfigurationPropertiesScan
 public class SemanticIdApplication {
