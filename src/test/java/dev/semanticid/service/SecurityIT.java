@@ -507,7 +507,7 @@ class SecurityIT {
             "--logging.level.org.springframework=debug",
             "--logging.level.org.springframework.security=trace",
             "--logging.level.com.nimbusds=trace",
-            "--logging.level.org.apache=debug")) {
+            "--logging.level.org.apache=trace")) {
       for (String secret : List.of(known, unknown, good, bad, unsigned)) {
         for (String path : List.of("/info", "/train", "/nothing", "/v2")) {
           talkative.client().get(path, bearer(secret));
