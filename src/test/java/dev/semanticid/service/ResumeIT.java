@@ -79,6 +79,8 @@ class ResumeIT {
             throw new AssertionError("got version " + got.version());
           }
           answers.incrementAndGet();
+          // Encoding comes first: without a pause the job would get nothing.
+          Await.pass(Duration.ofMillis(5));
         } catch (UncheckedIOException gone) {
           Await.pass(Duration.ofMillis(20));
         } catch (RuntimeException | Error e) {
