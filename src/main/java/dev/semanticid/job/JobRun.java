@@ -18,6 +18,9 @@ public final class JobRun {
   /** A checkpoint takes at most this share of the time. */
   private static final int CHECKPOINT_SHARE = 50;
 
+  /** How long a run that is to stop may go on until its next checkpoint. */
+  private static final long CHECKPOINT_GRACE_NANOS = 5_000_000_000L;
+
   private final Job job;
   private final JobStore store;
   private final long checkpointNanos;
@@ -25,6 +28,7 @@ public final class JobRun {
   private volatile @Nullable JobProgress progress;
   private volatile boolean cancelled;
   private volatile boolean stopping;
+  private volatile long stopDeadline;
   private long nextCheckpoint;
   private String phase = "";
   private long phaseBegan;
@@ -54,7 +58,8 @@ public final class JobRun {
     if (cancelled) {
       throw new CancellationException();
     }
-    if (stopping) {
+    // A checkpoint that comes soon ends the run instead, and nothing is lost.
+    if (stopping && System.nanoTime() - stopDeadline >= 0) {
       throw new StoppingException();
     }
   }
@@ -96,12 +101,16 @@ public final class JobRun {
    */
   public void checkpoint(CheckpointWriter writer) {
     long now = System.nanoTime();
-    if (!cancelled && (stopping || now - nextCheckpoint >= 0)) {
+    boolean last = stopping;
+    if (!cancelled && (last || now - nextCheckpoint >= 0)) {
       store.checkpoint(job.id(), writer);
       long end = System.nanoTime();
       nextCheckpoint = end + Math.max(checkpointNanos, CHECKPOINT_SHARE * (end - now));
     }
     checkWanted();
+    if (last) {
+      throw new StoppingException();
+    }
   }
 
   /** What the job was last told that it can be continued from, or null. */
@@ -118,6 +127,7 @@ public final class JobRun {
   }
 
   void stop() {
+    stopDeadline = System.nanoTime() + CHECKPOINT_GRACE_NANOS;
     stopping = true;
   }
 
