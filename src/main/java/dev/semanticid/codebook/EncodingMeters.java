@@ -4,6 +4,8 @@ import dev.semanticid.core.quantizer.ResidualQuantizer;
 import io.micrometer.core.instrument.DistributionSummary;
 import io.micrometer.core.instrument.Gauge;
 import io.micrometer.core.instrument.MeterRegistry;
+import java.util.HashMap;
+import java.util.Map;
 import java.util.function.ToDoubleFunction;
 
 /**
@@ -14,13 +16,27 @@ final class EncodingMeters {
   private final MeterRegistry meters;
   private final CodebookRegistry registry;
 
+  /** How many levels have their meters, by codebook. */
+  private final Map<String, Integer> registered = new HashMap<>();
+
   EncodingMeters(MeterRegistry meters, CodebookRegistry registry) {
     this.meters = meters;
     this.registry = registry;
   }
 
-  /** Registers a codebook's meters, those that are not yet. */
+  /** Registers a codebook's meters, those that are not yet; one thread at a time. */
   void register(String codebook, int levels) {
+    int known = registered.getOrDefault(codebook, 0);
+    if (known == 0) {
+      registerOfCodebook(codebook);
+    }
+    for (int level = known; level < levels; level++) {
+      registerOfLevel(codebook, level);
+    }
+    registered.put(codebook, Math.max(known, levels));
+  }
+
+  private void registerOfCodebook(String codebook) {
     Gauge.builder(
             "semantic_id.codebook.version", registry, r -> r.activeVersion(codebook).orElse(-1))
         .description("Number of the version that is served")
@@ -43,14 +59,14 @@ final class EncodingMeters {
             q -> q.screening() == null ? Double.NaN : q.screening().summedPerRow())
         .description("Dot products summed in float64 per screened row")
         .register(meters);
-    for (int level = 0; level < levels; level++) {
-      int l = level;
-      margin(meters, codebook, level);
-      gauge("semantic_id.screening.survivors", codebook, q -> survivors(q, l))
-          .description("Centroids that 8-bit products leave per screened row")
-          .tag("level", String.valueOf(level))
-          .register(meters);
-    }
+  }
+
+  private void registerOfLevel(String codebook, int level) {
+    margin(meters, codebook, level);
+    gauge("semantic_id.screening.survivors", codebook, q -> survivors(q, level))
+        .description("Centroids that 8-bit products leave per screened row")
+        .tag("level", String.valueOf(level))
+        .register(meters);
   }
 
   /** Margins of sampled rows on a level. */
