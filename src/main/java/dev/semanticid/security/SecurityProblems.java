@@ -41,8 +41,9 @@ final class SecurityProblems implements AuthenticationEntryPoint, AccessDeniedHa
         send(
             request,
             response,
-            ProblemCode.AUTHENTICATION_UNAVAILABLE,
-            "the token cannot be checked, as the issuer does not answer; API keys work");
+            new ProblemException(
+                ProblemCode.AUTHENTICATION_UNAVAILABLE,
+                "the token cannot be checked, as the issuer does not answer; API keys work"));
       }
       case OAuth2AuthenticationException refused -> {
         String reason =
@@ -54,17 +55,18 @@ final class SecurityProblems implements AuthenticationEntryPoint, AccessDeniedHa
         send(
             request,
             response,
-            ProblemCode.UNAUTHENTICATED,
-            "the credentials are not accepted: " + reason);
+            new ProblemException(
+                ProblemCode.UNAUTHENTICATED, "the credentials are not accepted: " + reason));
       }
       default -> {
         response.setHeader(HttpHeaders.WWW_AUTHENTICATE, "Bearer realm=\"semantic-id\"");
         send(
             request,
             response,
-            ProblemCode.UNAUTHENTICATED,
-            "%s %s needs credentials: Authorization: Bearer with an API key or a token, or X-API-Key with an API key"
-                .formatted(request.getMethod(), request.getRequestURI()));
+            new ProblemException(
+                ProblemCode.UNAUTHENTICATED,
+                "%s %s needs credentials: Authorization: Bearer with an API key or a token, or X-API-Key with an API key"
+                    .formatted(request.getMethod(), request.getRequestURI())));
       }
     }
   }
@@ -86,10 +88,9 @@ final class SecurityProblems implements AuthenticationEntryPoint, AccessDeniedHa
         HttpHeaders.WWW_AUTHENTICATE,
         "Bearer realm=\"semantic-id\", error=\"insufficient_scope\""
             + (needed.size() == 1 ? ", scope=\"%s\"".formatted(needed.getFirst()) : ""));
-    resolver.resolveException(
+    send(
         request,
         response,
-        null,
         new ProblemException(
                 ProblemCode.FORBIDDEN,
                 "%s %s needs %s, the credentials have %s"
@@ -113,7 +114,7 @@ final class SecurityProblems implements AuthenticationEntryPoint, AccessDeniedHa
   }
 
   private void send(
-      HttpServletRequest request, HttpServletResponse response, ProblemCode code, String detail) {
-    resolver.resolveException(request, response, null, new ProblemException(code, detail));
+      HttpServletRequest request, HttpServletResponse response, ProblemException problem) {
+    resolver.resolveException(request, response, null, problem);
   }
 }

@@ -8,6 +8,7 @@ import java.io.InputStream;
 import java.net.SocketTimeoutException;
 import java.time.Duration;
 import java.util.Locale;
+import java.util.concurrent.TimeUnit;
 import java.util.zip.GZIPInputStream;
 import java.util.zip.InflaterInputStream;
 import java.util.zip.ZipException;
@@ -165,15 +166,12 @@ public final class LimitedInputStream extends FilterInputStream {
       }
       if (timeout != null
           && read != announced
-          && System.nanoTime() - began > allowedNanos(timeout)) {
+          && System.nanoTime() - began
+              > timeout.toNanos() + TimeUnit.SECONDS.toNanos(read / slowestRate)) {
         throw tooSlow();
       }
     }
     return count;
-  }
-
-  private long allowedNanos(Duration fixed) {
-    return fixed.toNanos() + Duration.ofSeconds(read / slowestRate).toNanos();
   }
 
   private ProblemException tooSlow() {
