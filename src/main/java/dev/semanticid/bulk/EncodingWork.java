@@ -137,6 +137,12 @@ class EncodingWork implements JobWork {
     }
   }
 
+  /** Source and destination are where any process finds them, if they are on S3 or shared. */
+  @Override
+  public boolean isLocal(Job job) {
+    return false;
+  }
+
   /** Deletes files of all other jobs than these. */
   void retain(Set<String> jobIds) throws IOException {
     DataDirectory.retain(folder, jobIds);
@@ -216,7 +222,7 @@ class EncodingWork implements JobWork {
         destination.publish(output(id), id);
       }
       jobs.succeed(
-          id,
+          run.job(),
           null,
           null,
           new EncodingJob.Result(destination.uri(), codebook.fingerprint(), rows, skipped, size));

@@ -25,6 +25,9 @@ import org.jspecify.annotations.Nullable;
  * @param createdAt when it was accepted
  * @param startedAt when it first began to run
  * @param finishedAt when it ended
+ * @param owner the process that holds it, or held it last
+ * @param fence how often it has changed hands
+ * @param progress where it was when its holder last said so, if it runs
  */
 public record Job(
     String id,
@@ -42,7 +45,10 @@ public record Job(
     @Nullable String result,
     Instant createdAt,
     @Nullable Instant startedAt,
-    @Nullable Instant finishedAt) {
+    @Nullable Instant finishedAt,
+    @Nullable String owner,
+    int fence,
+    @Nullable JobProgress progress) {
 
   /** States of a job; the last three are final. */
   public enum State {

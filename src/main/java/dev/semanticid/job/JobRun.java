@@ -8,12 +8,18 @@ import java.util.Map;
 import java.util.concurrent.CancellationException;
 import java.util.concurrent.atomic.LongAdder;
 import org.jspecify.annotations.Nullable;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+import org.springframework.dao.DataAccessException;
+import org.springframework.transaction.TransactionException;
 
 /**
  * A job that this process has under way. The work calls it between batches: so it ends in time when
  * it is cancelled or the service stops, and can be continued from where it last said so.
  */
 public final class JobRun {
+
+  private static final Logger LOG = LoggerFactory.getLogger(JobRun.class);
 
   /** A checkpoint takes at most this share of the time. */
   private static final int CHECKPOINT_SHARE = 50;
@@ -29,6 +35,7 @@ public final class JobRun {
   private volatile boolean cancelled;
   private volatile boolean stopping;
   private volatile long stopDeadline;
+  private volatile boolean lost;
   private long nextCheckpoint;
   private String phase = "";
   private long phaseBegan;
@@ -55,6 +62,9 @@ public final class JobRun {
 
   /** Ends the run, by an exception, if it is no longer wanted. */
   public void checkWanted() {
+    if (lost) {
+      throw new ClaimLostException(job.id());
+    }
     if (cancelled) {
       throw new CancellationException();
     }
@@ -92,18 +102,22 @@ public final class JobRun {
 
   /** Remembers what opening the source found, and all settings then in effect. */
   public void opened(Map<String, Object> parameters, String source) {
-    store.opened(job.id(), parameters, source);
+    store.opened(job, parameters, source);
   }
 
   /**
    * The job can be continued from here: keeps that, if it is time to, and then ends the run if it
-   * is no longer wanted.
+   * is no longer wanted. A database that does not answer is asked again later.
    */
   public void checkpoint(CheckpointWriter writer) {
     long now = System.nanoTime();
     boolean last = stopping;
-    if (!cancelled && (last || now - nextCheckpoint >= 0)) {
-      store.checkpoint(job.id(), writer);
+    if (!lost && !cancelled && (last || now - nextCheckpoint >= 0)) {
+      try {
+        store.checkpoint(job, writer);
+      } catch (DataAccessException | TransactionException e) {
+        LOG.warn("job {}: no checkpoint, the database does not answer: {}", job.id(), e.toString());
+      }
       long end = System.nanoTime();
       nextCheckpoint = end + Math.max(checkpointNanos, CHECKPOINT_SHARE * (end - now));
     }
@@ -129,6 +143,11 @@ public final class JobRun {
   void stop() {
     stopDeadline = System.nanoTime() + CHECKPOINT_GRACE_NANOS;
     stopping = true;
+  }
+
+  /** Another process has the job. */
+  void lose() {
+    lost = true;
   }
 
   boolean cancelled() {

@@ -11,6 +11,7 @@ import dev.semanticid.system.ProblemException;
 import dev.semanticid.system.SemanticIdProperties;
 import io.micrometer.core.instrument.MeterRegistry;
 import java.io.IOException;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
@@ -44,6 +45,9 @@ public final class JobRunner implements SmartLifecycle {
   private static final long FORGET_SECONDS = 3600;
   private static final long STOP_SECONDS = 15;
   private static final long RETRY_MILLIS = 2_000;
+
+  /** How often this process says that it is alive; a claim is at least four times as long. */
+  private static final long RENEW_MILLIS = 1_000;
 
   private final String kind;
   private final String path;
@@ -98,29 +102,95 @@ public final class JobRunner implements SmartLifecycle {
   @Override
   public synchronized void start() {
     running = true;
-    for (Job job : store.unfinished(kind)) {
+    claim();
+    chores =
+        new ArrayList<>(
+            List.of(
+                clock.scheduleWithFixedDelay(this::log, LOG_SECONDS, LOG_SECONDS, TimeUnit.SECONDS),
+                clock.scheduleWithFixedDelay(this::forget, 0, FORGET_SECONDS, TimeUnit.SECONDS)));
+    if (store.leased()) {
+      chores.add(
+          clock.scheduleWithFixedDelay(
+              this::keepClaims, RENEW_MILLIS, RENEW_MILLIS, TimeUnit.MILLISECONDS));
+    }
+  }
+
+  /** Takes up what nobody holds. */
+  private synchronized void claim() {
+    for (Job job : store.claimable(kind)) {
       if (unfinished.containsKey(job.id())) {
         continue; // accepted by this process already
       }
-      if (job.cancelRequested()) {
-        store.cancel(job.id());
-        discard(job);
-      } else if (job.attempts() >= settings.maxAttempts()) {
-        store.fail(
-            job.id(),
-            ProblemCode.INTERRUPTED,
-            "the service ended %d times while the job ran, without getting further with it"
-                .formatted(job.attempts()));
-        discard(job);
-      } else {
-        LOG.info("{} job {} goes on, it was {}", kind, job.id(), job.state().wireName());
-        enqueue(job);
-      }
+      store.claim(job).ifPresent(claimed -> takeUp(claimed, store.foreign(job)));
     }
-    chores =
-        List.of(
-            clock.scheduleWithFixedDelay(this::log, LOG_SECONDS, LOG_SECONDS, TimeUnit.SECONDS),
-            clock.scheduleWithFixedDelay(this::forget, 0, FORGET_SECONDS, TimeUnit.SECONDS));
+  }
+
+  private void takeUp(Job job, boolean foreign) {
+    if (job.cancelRequested()) {
+      store.cancel(job);
+      discard(job);
+    } else if (job.attempts() >= settings.maxAttempts()) {
+      store.fail(
+          job,
+          ProblemCode.INTERRUPTED,
+          "the service ended %d times while the job ran, without getting further with it"
+              .formatted(job.attempts()));
+      discard(job);
+    } else if (foreign && work.isLocal(job)) {
+      store.fail(
+          job,
+          ProblemCode.INTERRUPTED,
+          "the replica that has the job's upload is gone; ask for the job again");
+    } else {
+      LOG.info(
+          "{} job {} goes on{}, it was {}",
+          kind,
+          job.id(),
+          foreign ? " here instead of on a replica that is gone" : "",
+          job.state().wireName());
+      enqueue(job);
+    }
+  }
+
+  /** Says that this process is alive, learns what became of its jobs, and takes up others'. */
+  private void keepClaims() {
+    try {
+      JobRun now = current;
+      JobProgress progress = now == null ? null : now.progress();
+      if (now != null && progress != null) {
+        store.tell(now.job(), progress);
+      }
+      // Before the claims are read: a job that is accepted meanwhile is not among them.
+      List<Execution> mine = List.copyOf(unfinished.values());
+      Map<String, JobStore.Claim> claims = store.renew(kind);
+      for (Execution execution : mine) {
+        Job job = execution.run.job();
+        JobStore.Claim claim = claims.get(job.id());
+        if (claim == null || claim.fence() != job.fence()) {
+          lose(execution);
+        } else if (claim.cancelRequested()) {
+          cancel(execution);
+        }
+      }
+      claim();
+    } catch (DataAccessException | TransactionException e) {
+      LOG.warn("{} jobs: the database does not answer: {}", kind, e.toString());
+    }
+  }
+
+  private void lose(Execution execution) {
+    execution.run.lose();
+    if (worker.remove(execution)) {
+      unfinished.remove(execution.run.job().id());
+    }
+  }
+
+  private void cancel(Execution execution) {
+    execution.run.cancel();
+    if (worker.remove(execution)) {
+      store.cancel(execution.run.job());
+      execution.end(State.CANCELLED);
+    }
   }
 
   @Override
@@ -283,7 +353,7 @@ public final class JobRunner implements SmartLifecycle {
 
   private static Status status(Job job, @Nullable Execution execution) {
     if (execution == null) {
-      return new Status(job, job.state(), null);
+      return new Status(job, job.state(), job.state().isFinal() ? null : job.progress());
     }
     return new Status(
         job, job.state().isFinal() ? State.RUNNING : job.state(), execution.run.progress());
@@ -300,20 +370,18 @@ public final class JobRunner implements SmartLifecycle {
         .toList();
   }
 
-  /** Cancels a job: at once if it is queued, within a batch if it runs. */
+  /** Cancels a job: at once if it is queued, within a batch if it runs; another process's soon. */
   public Status cancel(String id) {
     Execution execution = unfinished.get(id);
     Status status = get(id);
-    if (execution == null) {
+    if (status.state().isFinal()) {
       throw new ProblemException(
           ProblemCode.JOB_FINISHED,
           "job %s has %s already".formatted(id, status.state().wireName()));
     }
     store.requestCancel(id);
-    execution.run.cancel();
-    if (worker.remove(execution)) {
-      store.cancel(id);
-      execution.end(State.CANCELLED);
+    if (execution != null) {
+      cancel(execution);
     }
     return get(id);
   }
@@ -355,46 +423,56 @@ public final class JobRunner implements SmartLifecycle {
 
     @Override
     public void run() {
-      String id = run.job().id();
+      Job job = run.job();
       current = run;
       try {
         State state = outcome();
-        if (state != null) {
+        if (state == null) {
+          unfinished.remove(job.id());
+        } else {
           end(state);
         }
       } catch (StoppingException e) {
-        pause(id);
-        LOG.info("{} job {} stops with the service and will be continued", kind, id);
+        pause(job);
+        LOG.info("{} job {} stops with the service and will be continued", kind, job.id());
       } finally {
         current = null;
       }
     }
 
-    private void pause(String id) {
+    private void pause(Job job) {
       try {
-        store.pause(id);
+        store.pause(job, !work.isLocal(job));
       } catch (DataAccessException e) {
-        LOG.warn("{} job {}: the stop counts as an attempt: {}", kind, id, e.getMessage());
+        LOG.warn("{} job {}: the stop counts as an attempt: {}", kind, job.id(), e.getMessage());
       }
     }
 
     /** The final state, stored; null if the job is not this process's any more. */
     private @Nullable State outcome() {
-      String id = run.job().id();
-      boolean began = stored(() -> run.cancelled() || store.start(id));
+      Job job = run.job();
+      boolean began = stored(() -> run.cancelled() || store.start(job));
       if (!began) {
-        return store.find(kind, id).map(Job::state).orElse(null);
+        return null;
       }
       try {
         run.checkWanted();
         work.run(run);
         return State.SUCCEEDED;
       } catch (CancellationException e) {
-        stored(() -> store.cancel(id));
-        LOG.info("{} job {} cancelled", kind, id);
-        return State.CANCELLED;
+        LOG.info("{} job {} cancelled", kind, job.id());
+        return stored(() -> store.cancel(job)) ? State.CANCELLED : null;
       } catch (StoppingException e) {
         throw e;
+      } catch (ClaimLostException e) {
+        LOG.warn("{} job {}: {}", kind, job.id(), e.getMessage());
+        return null;
+      } catch (DataAccessException | TransactionException e) {
+        if (store.leased()) {
+          LOG.warn("{} job {} goes on once the database answers: {}", kind, job.id(), e.toString());
+          return null;
+        }
+        return failed(ProblemCode.INTERNAL_ERROR, "the job failed: " + e, e);
       } catch (ProblemException e) {
         return failed(e.code(), e.detail(), null);
       } catch (NonFiniteVectorException e) {
@@ -413,15 +491,14 @@ public final class JobRunner implements SmartLifecycle {
       }
     }
 
-    private State failed(ProblemCode code, String detail, @Nullable Throwable cause) {
+    private @Nullable State failed(ProblemCode code, String detail, @Nullable Throwable cause) {
       String id = run.job().id();
       if (cause == null) {
         LOG.warn("{} job {} failed: {} {}", kind, id, code, detail);
       } else {
         LOG.error("{} job {} failed: {} {}", kind, id, code, detail, cause);
       }
-      stored(() -> store.fail(id, code, detail));
-      return State.FAILED;
+      return stored(() -> store.fail(run.job(), code, detail)) ? State.FAILED : null;
     }
 
     /** Tries until the database takes it, or the service stops. */

@@ -4,6 +4,7 @@ import dev.semanticid.job.Job.Failure;
 import dev.semanticid.job.Job.State;
 import dev.semanticid.system.ChunkTable;
 import dev.semanticid.system.ProblemCode;
+import dev.semanticid.system.Replica;
 import java.io.BufferedInputStream;
 import java.io.IOException;
 import java.io.InputStream;
@@ -14,7 +15,9 @@ import java.sql.SQLException;
 import java.time.Duration;
 import java.time.Instant;
 import java.time.temporal.ChronoUnit;
+import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
@@ -25,21 +28,38 @@ import org.springframework.transaction.support.TransactionTemplate;
 import tools.jackson.core.type.TypeReference;
 import tools.jackson.databind.json.JsonMapper;
 
-/** Jobs in the database. A job that has ended never changes again. */
+/**
+ * Jobs in the database. A job that has ended never changes again; one that has not is written by
+ * the process alone that holds it: its claim has a number, which grows whenever the job changes
+ * hands, and what an earlier holder writes is void (Gray & Cheriton 1989, "Leases"; the number is
+ * known as a fencing token).
+ */
 @Component
 public class JobStore {
 
   private static final String UNFINISHED = "state IN ('queued', 'running')";
+  private static final String CLOCK = "(SELECT millis FROM store_clock)";
+
+  /** Takes the holder and the number of its claim. */
+  private static final String HELD =
+      UNFINISHED
+          + " AND owner = ? AND fence = ? AND (lease_until IS NULL OR lease_until >= "
+          + CLOCK
+          + ")";
 
   private final JdbcClient jdbc;
   private final TransactionTemplate transactions;
   private final JsonMapper json;
   private final ChunkTable checkpoints;
+  private final String owner;
+  private final @Nullable Long leaseMillis;
 
-  JobStore(JdbcClient jdbc, TransactionTemplate transactions, JsonMapper json) {
+  JobStore(JdbcClient jdbc, TransactionTemplate transactions, JsonMapper json, Replica replica) {
     this.jdbc = jdbc;
     this.transactions = transactions;
     this.json = json;
+    this.owner = replica.id();
+    this.leaseMillis = replica.lease() == null ? null : replica.lease().toMillis();
     this.checkpoints = new ChunkTable(jdbc, "job_checkpoint", "job_id");
   }
 
@@ -60,8 +80,10 @@ public class JobStore {
   boolean insert(String id, JobRequest request) {
     return jdbc.sql(
                 "INSERT INTO job (id, kind, codebook, version, state, request, parameters,"
-                    + " idempotency_key, request_hash, created_at) VALUES (?, ?, ?, ?, 'queued',"
-                    + " ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING")
+                    + " idempotency_key, request_hash, created_at, owner, fence, lease_until)"
+                    + " VALUES (?, ?, ?, ?, 'queued', ?, ?, ?, ?, ?, ?, 1, "
+                    + CLOCK
+                    + " + ?) ON CONFLICT DO NOTHING")
             .param(id)
             .param(request.kind())
             .param(request.codebook())
@@ -71,8 +93,92 @@ public class JobStore {
             .param(request.idempotencyKey())
             .param(request.hash())
             .param(now())
+            .param(owner)
+            .param(leaseMillis)
             .update()
         == 1;
+  }
+
+  /** Whether other processes may take over jobs whose holder does not renew its claim. */
+  boolean leased() {
+    return leaseMillis != null;
+  }
+
+  /** Whether a job was held by another process than this one when it was read. */
+  boolean foreign(Job job) {
+    return job.owner() != null && !owner.equals(job.owner());
+  }
+
+  /**
+   * Unfinished jobs that this process may claim, in the order in which they shall go on: those that
+   * it held before, and those whose holder has not renewed its claim in time.
+   */
+  List<Job> claimable(String kind) {
+    return jdbc.sql(
+            "SELECT * FROM job WHERE kind = ? AND "
+                + UNFINISHED
+                + " AND (owner IS NULL OR owner = ? OR lease_until < "
+                + CLOCK
+                + ") ORDER BY CASE state WHEN 'running' THEN 0 ELSE 1 END, created_at, id")
+        .params(kind, owner)
+        .query(this::job)
+        .list();
+  }
+
+  /** Makes a job this process's, as it then is; empty if another process was faster. */
+  Optional<Job> claim(Job job) {
+    int claimed =
+        jdbc.sql(
+                "UPDATE job SET owner = ?, fence = fence + 1, lease_until = %s + ? WHERE id = ? AND"
+                        .formatted(CLOCK)
+                    + " fence = ? AND "
+                    + UNFINISHED)
+            .param(owner)
+            .param(leaseMillis)
+            .param(job.id())
+            .param(job.fence())
+            .update();
+    return claimed == 1 ? find(job.kind(), job.id()) : Optional.empty();
+  }
+
+  /** What the holder of a job learns when it renews its claim. */
+  record Claim(int fence, boolean cancelRequested) {}
+
+  /** Renews this process's claims that have not run out; gives them by the ids of their jobs. */
+  Map<String, Claim> renew(String kind) {
+    String mine = "kind = ? AND owner = ? AND lease_until >= " + CLOCK + " AND " + UNFINISHED;
+    jdbc.sql("UPDATE job SET lease_until = %s + ? WHERE %s".formatted(CLOCK, mine))
+        .param(leaseMillis)
+        .param(kind)
+        .param(owner)
+        .update();
+    var claims = new HashMap<String, Claim>();
+    jdbc.sql("SELECT id, fence, cancel_requested FROM job WHERE " + mine)
+        .params(kind, owner)
+        .query(row -> {
+          claims.put(row.getString(1), new Claim(row.getInt(2), row.getInt(3) != 0));
+        });
+    return claims;
+  }
+
+  /** Tells those who ask another process where a running job is. */
+  void tell(Job job, JobProgress progress) {
+    write("progress = ?", job, json.writeValueAsString(progress));
+  }
+
+  /** Changes a job that this process holds; false if it does not, or the job has ended. */
+  private boolean write(String changes, Job job, @Nullable Object... values) {
+    return jdbc.sql("UPDATE job SET %s WHERE id = ? AND %s".formatted(changes, HELD))
+            .params(Arrays.asList(values))
+            .params(job.id(), owner, job.fence())
+            .update()
+        == 1;
+  }
+
+  private void require(boolean written, Job job) {
+    if (!written) {
+      throw new ClaimLostException(job.id());
+    }
   }
 
   /** What is known of a job whose idempotency key is taken. */
@@ -86,27 +192,34 @@ public class JobStore {
         .optional();
   }
 
-  /** The worker begins, for the first time or again; false if the job has ended meanwhile. */
-  boolean start(String id) {
-    return jdbc.sql(
-                "UPDATE job SET state = 'running', started_at = COALESCE(started_at, ?), attempts ="
-                    + " attempts + 1 WHERE id = ? AND "
-                    + UNFINISHED)
-            .params(now(), id)
-            .update()
-        == 1;
+  /** The worker begins, for the first time or again; false if the job is not its any more. */
+  boolean start(Job job) {
+    return write(
+        "state = 'running', started_at = COALESCE(started_at, ?), attempts = attempts + 1",
+        job,
+        now());
   }
 
-  /** The service is told to stop while the job runs: that is no failed attempt at it. */
-  void pause(String id) {
-    jdbc.sql("UPDATE job SET attempts = 0 WHERE id = ?").param(id).update();
+  /**
+   * The service is told to stop while the job runs: that is no failed attempt at it.
+   *
+   * @param release whether any other process may go on with it at once
+   */
+  void pause(Job job, boolean release) {
+    write("attempts = 0", job);
+    if (release && leased()) {
+      write("lease_until = 0", job);
+    }
   }
 
-  /** Remembers what opening the job's source found, and all settings then in effect. */
-  void opened(String id, Map<String, Object> parameters, String source) {
-    jdbc.sql("UPDATE job SET parameters = ?, source = ? WHERE id = ?")
-        .params(json.writeValueAsString(parameters), source, id)
-        .update();
+  /**
+   * Remembers what opening the job's source found, and all settings then in effect.
+   *
+   * @throws ClaimLostException if this process does not hold the job
+   */
+  void opened(Job job, Map<String, Object> parameters, String source) {
+    require(
+        write("parameters = ?, source = ?", job, json.writeValueAsString(parameters), source), job);
   }
 
   /**
@@ -115,24 +228,23 @@ public class JobStore {
    *
    * @param version the version it made, or null to leave what is there
    * @param result what came of it
+   * @throws ClaimLostException if this process does not hold the job
    */
   public void succeed(
-      String id, @Nullable Integer version, @Nullable Boolean activated, Object result) {
-    boolean ended =
+      Job job, @Nullable Integer version, @Nullable Boolean activated, Object result) {
+    require(
         end(
-            id,
+            job,
             "state = 'succeeded', version = COALESCE(?, version), activated = ?, result = ?",
             version,
             activated == null ? null : activated ? 1 : 0,
-            json.writeValueAsString(result));
-    if (!ended) {
-      throw new IllegalStateException("job %s has ended already".formatted(id));
-    }
+            json.writeValueAsString(result)),
+        job);
   }
 
-  /** Ends a job that could not reach its end; false if it has ended already. */
-  boolean fail(String id, ProblemCode code, String detail) {
-    return end(id, "state = 'failed', error_code = ?, error_detail = ?", code.name(), detail);
+  /** Ends a job that could not reach its end; false if it is not this process's. */
+  boolean fail(Job job, ProblemCode code, String detail) {
+    return end(job, "state = 'failed', error_code = ?, error_detail = ?", code.name(), detail);
   }
 
   /** A client asks for the end of a job, which a restart must not forget. */
@@ -142,23 +254,21 @@ public class JobStore {
         .update();
   }
 
-  /** Ends a job because a client asked for it; false if it has ended already. */
-  boolean cancel(String id) {
-    return end(id, "state = 'cancelled'");
+  /** Ends a job because a client asked for it; false if it is not this process's. */
+  boolean cancel(Job job) {
+    return end(job, "state = 'cancelled'");
   }
 
-  /** Ends an unfinished job, and with it its checkpoint; false if it has ended already. */
-  private boolean end(String id, String changes, @Nullable Object... values) {
+  /** Ends an unfinished job, and with it its checkpoint. */
+  private boolean end(Job job, String changes, @Nullable Object... values) {
     return transactions.execute(status -> {
-      int changed =
-          jdbc.sql(
-                  "UPDATE job SET %s, finished_at = ? WHERE id = ? AND ".formatted(changes)
-                      + UNFINISHED)
-              .params(Arrays.asList(values))
-              .params(now(), id)
-              .update();
-      checkpoints.delete(id);
-      return changed == 1;
+      var all = new ArrayList<@Nullable Object>(Arrays.asList(values));
+      all.add(now());
+      boolean ended = write(changes + ", progress = NULL, finished_at = ?", job, all.toArray());
+      if (ended) {
+        checkpoints.delete(job.id());
+      }
+      return ended;
     });
   }
 
@@ -169,16 +279,20 @@ public class JobStore {
     void write(OutputStream out) throws IOException;
   }
 
-  /** Replaces a job's checkpoint, in one transaction. */
-  void checkpoint(String id, CheckpointWriter writer) {
+  /**
+   * Replaces a job's checkpoint, in one transaction.
+   *
+   * @throws ClaimLostException if this process does not hold the job
+   */
+  void checkpoint(Job job, CheckpointWriter writer) {
     transactions.executeWithoutResult(status -> {
-      checkpoints.delete(id);
-      try (OutputStream out = checkpoints.write(id)) {
+      require(write("attempts = 0", job), job);
+      checkpoints.delete(job.id());
+      try (OutputStream out = checkpoints.write(job.id())) {
         writer.write(out);
       } catch (IOException e) {
         throw new UncheckedIOException(e);
       }
-      jdbc.sql("UPDATE job SET attempts = 0 WHERE id = ?").param(id).update();
     });
   }
 
@@ -209,12 +323,9 @@ public class JobStore {
         .list();
   }
 
-  /** What an earlier process left unfinished, in the order in which it shall go on. */
+  /** All unfinished jobs of a kind, whoever holds them. */
   public List<Job> unfinished(String kind) {
-    return jdbc.sql(
-            "SELECT * FROM job WHERE kind = ? AND "
-                + UNFINISHED
-                + " ORDER BY CASE state WHEN 'running' THEN 0 ELSE 1 END, created_at, id")
+    return jdbc.sql("SELECT * FROM job WHERE kind = ? AND " + UNFINISHED)
         .param(kind)
         .query(this::job)
         .list();
@@ -278,6 +389,7 @@ public class JobStore {
     int activated = row.getInt("activated");
     boolean hasActivated = !row.wasNull();
     String request = row.getString("request");
+    String progress = row.getString("progress");
     return new Job(
         row.getString("id"),
         row.getString("kind"),
@@ -294,7 +406,10 @@ public class JobStore {
         row.getString("result"),
         Instant.parse(row.getString("created_at")),
         instant(row.getString("started_at")),
-        instant(row.getString("finished_at")));
+        instant(row.getString("finished_at")),
+        row.getString("owner"),
+        row.getInt("fence"),
+        progress == null ? null : json.readValue(progress, JobProgress.class));
   }
 
   private static @Nullable Instant instant(@Nullable String text) {

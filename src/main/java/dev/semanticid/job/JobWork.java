@@ -16,6 +16,9 @@ public interface JobWork {
   /** A job has ended: whatever it kept outside the database goes. */
   void discard(Job job) throws IOException;
 
+  /** Whether a job needs what only the machine has that accepted it, such as an upload. */
+  boolean isLocal(Job job);
+
   /** A line for the log: where a running job is. */
   String describe(JobProgress progress);
 }

@@ -8,8 +8,10 @@ import java.nio.channels.OverlappingFileLockException;
 import java.nio.file.DirectoryStream;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.nio.file.StandardCopyOption;
 import java.nio.file.StandardOpenOption;
 import java.util.Set;
+import java.util.UUID;
 import org.jspecify.annotations.Nullable;
 import org.springframework.stereotype.Component;
 
@@ -47,6 +49,20 @@ public class DataDirectory implements AutoCloseable {
       return lockFile.tryLock();
     } catch (OverlappingFileLockException e) {
       return null;
+    }
+  }
+
+  /** A name for the folder, and so for the processes that work in it one after the other. */
+  String identity() {
+    Path file = root.resolve("identity");
+    try {
+      if (!Files.exists(file)) {
+        Path made = Files.writeString(root.resolve("identity.new"), UUID.randomUUID().toString());
+        Files.move(made, file, StandardCopyOption.ATOMIC_MOVE);
+      }
+      return Files.readString(file);
+    } catch (IOException e) {
+      throw new UncheckedIOException(e);
     }
   }
 

@@ -27,6 +27,7 @@ import org.springframework.util.unit.DataSize;
  * @param training settings of {@code /train}
  * @param jobs settings of all jobs
  * @param codebooks settings of {@code /codebooks}
+ * @param store settings of the database
  * @param readiness when the service counts as ready
  * @param s3 settings of {@code s3:} sources and results
  * @param security how clients prove who they are
@@ -45,6 +46,7 @@ public record SemanticIdProperties(
     @DefaultValue Training training,
     @DefaultValue Jobs jobs,
     @DefaultValue Codebooks codebooks,
+    @DefaultValue Store store,
     @DefaultValue Readiness readiness,
     @DefaultValue S3 s3,
     @DefaultValue Security security,
@@ -170,6 +172,24 @@ public record SemanticIdProperties(
           maxUploadSize.toBytes() > 0,
           "semantic-id.codebooks.max-upload-size must be positive, got " + maxUploadSize);
       require(pinned >= 1, "semantic-id.codebooks.pinned must be at least 1, got " + pinned);
+    }
+  }
+
+  /**
+   * Settings of the database, which one process or many have.
+   *
+   * @param pollInterval how often the database is asked whether aliases have moved
+   * @param lease after what time without a sign of life a process's jobs are others'; not set where
+   *     no other process shares the database
+   */
+  public record Store(@DefaultValue("2s") Duration pollInterval, @Nullable Duration lease) {
+    public Store {
+      require(
+          pollInterval.isPositive(),
+          "semantic-id.store.poll-interval must be positive, got " + pollInterval);
+      require(
+          lease == null || lease.toMillis() >= 4000,
+          "semantic-id.store.lease must be at least 4s, got " + lease);
     }
   }
 

@@ -15,4 +15,9 @@ class StoreConfiguration {
   HikariDataSource dataSource(DataSourceProperties properties, DataDirectory directory) {
     return properties.initializeDataSourceBuilder().type(HikariDataSource.class).build();
   }
+
+  @Bean
+  Replica replica(DataDirectory directory, SemanticIdProperties properties) {
+    return new Replica(directory.identity(), properties.store().lease());
+  }
 }

@@ -249,6 +249,11 @@ class TrainingWork implements JobWork {
   }
 
   @Override
+  public boolean isLocal(Job job) {
+    return json.readValue(job.request(), StoredTraining.class).upload() != null;
+  }
+
+  @Override
   public String describe(JobProgress now) {
     String where =
         now.level() == null
@@ -362,7 +367,7 @@ class TrainingWork implements JobWork {
               codebook,
               noted,
               activate,
-              number -> jobs.succeed(id, number, activate, noted));
+              number -> jobs.succeed(run.job(), number, activate, noted));
       LOG.info(
           "training job {} made codebook {} version {} in {} s: unique_ratio {}, activated {}",
           id,

@@ -3,6 +3,7 @@ package dev.semanticid.job;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import dev.semanticid.job.Job.State;
+import dev.semanticid.system.Replica;
 import dev.semanticid.system.SemanticIdProperties;
 import io.micrometer.core.instrument.simple.SimpleMeterRegistry;
 import java.nio.file.Path;
@@ -34,12 +35,18 @@ class JobRunnerTest {
     var database =
         new DriverManagerDataSource(
             "jdbc:sqlite:" + folder.resolve("jobs.db") + "?foreign_keys=true");
-    Flyway.configure().dataSource(database).placeholders(Map.of("blob", "BLOB")).load().migrate();
+    Flyway.configure()
+        .dataSource(database)
+        .placeholders(
+            Map.of("blob", "BLOB", "millis", "CAST(unixepoch('subsec') * 1000 AS INTEGER)"))
+        .load()
+        .migrate();
     store =
         new JobStore(
             JdbcClient.create(database),
             new TransactionTemplate(new JdbcTransactionManager(database)),
-            new JsonMapper());
+            new JsonMapper(),
+            new Replica("this one", null));
   }
 
   @Test
@@ -68,11 +75,16 @@ class JobRunnerTest {
           @Override
           public void run(JobRun run) {
             ran.add(run.job().id());
-            store.succeed(run.job().id(), null, null, Map.of());
+            store.succeed(run.job(), null, null, Map.of());
           }
 
           @Override
           public void discard(Job job) {}
+
+          @Override
+          public boolean isLocal(Job job) {
+            return false;
+          }
 
           @Override
           public String describe(JobProgress progress) {

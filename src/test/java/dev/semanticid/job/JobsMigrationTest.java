@@ -62,7 +62,8 @@ class JobsMigrationTest {
   private static void migrate(DriverManagerDataSource database, String target) {
     Flyway.configure()
         .dataSource(database)
-        .placeholders(Map.of("blob", "BLOB"))
+        .placeholders(
+            Map.of("blob", "BLOB", "millis", "CAST(unixepoch('subsec') * 1000 AS INTEGER)"))
         .target(target)
         .load()
         .migrate();
