@@ -98,7 +98,7 @@ class EncodingService {
             ProblemCode.DESTINATION_EXISTS,
             "%s exists already; nothing is overwritten".formatted(destination.uri()));
       }
-      return registry.keeping(name, codebook.version(), () -> runner.submit(job));
+      return runner.submit(job, () -> registry.keep(name, codebook.version()));
     } finally {
       codebook.release();
     }

@@ -19,17 +19,22 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.Set;
 import java.util.TreeMap;
+import java.util.TreeSet;
 import java.util.concurrent.ConcurrentHashMap;
+import java.util.concurrent.TimeUnit;
 import java.util.function.IntConsumer;
-import java.util.function.Supplier;
+import java.util.function.Predicate;
 import java.util.regex.Pattern;
 import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 import org.springframework.beans.factory.DisposableBean;
 import org.springframework.beans.factory.annotation.Qualifier;
+import org.springframework.dao.DataAccessException;
 import org.springframework.stereotype.Component;
+import org.springframework.transaction.TransactionException;
 
 /**
  * The codebooks that are resident and served. The active version of every codebook is; other
@@ -37,7 +42,9 @@ import org.springframework.stereotype.Component;
  *
  * <p>Changes go one after the other: a version is loaded, checked against its fingerprint and
  * tested, then the database is changed in one transaction, then one reference is swapped. Requests
- * never wait for any of this: they hold on to the version they began with.
+ * never wait for any of this: they hold on to the version they began with. What others change in
+ * the database is {@linkplain #follow followed} the same way; a version that cannot be served never
+ * replaces one that is.
  */
 @Component
 public class CodebookRegistry implements DisposableBean {
@@ -47,6 +54,10 @@ public class CodebookRegistry implements DisposableBean {
 
   private static final Logger LOG = LoggerFactory.getLogger(CodebookRegistry.class);
   private static final Pattern NAME = Pattern.compile("[A-Za-z0-9][A-Za-z0-9._-]{0,63}");
+
+  /** After what time a version that could not be served is tried again. */
+  private static final long RETRY_NANOS = TimeUnit.SECONDS.toNanos(30);
+
   private static final Pattern NUMBER = Pattern.compile("[0-9]{1,9}");
 
   private final CodebookStore store;
@@ -58,14 +69,22 @@ public class CodebookRegistry implements DisposableBean {
   private final EncodingMeters meters;
   private final Counter swaps;
   private final int mostPinned;
+  private final long mostPinnedBytes;
+  private final int keptVersions;
 
   private final Map<String, ServedCodebook> active = new ConcurrentHashMap<>();
 
-  /** Why a codebook with an active version is not served. */
-  private final Map<String, String> failures = new ConcurrentHashMap<>();
+  /** Active versions that cannot be served. */
+  private final Map<String, Failure> failures = new ConcurrentHashMap<>();
+
+  /** Where aliases pointed when that was last read. */
+  private volatile Map<String, Map<String, Integer>> aliases = Map.of();
 
   /** Versions asked for by number or alias, least recently used first; guarded by itself. */
   private final Map<String, ServedCodebook> pinned = new LinkedHashMap<>(16, 0.75f, true);
+
+  /** Held while a version that requests ask for is made resident. */
+  private final Object pinning = new Object();
 
   CodebookRegistry(
       CodebookStore store,
@@ -86,29 +105,71 @@ public class CodebookRegistry implements DisposableBean {
     this.tableBudget = properties.tableBudget().toBytes();
     this.screening = properties.screening();
     this.mostPinned = properties.codebooks().pinned();
-    loadActive();
+    this.mostPinnedBytes = properties.codebooks().pinnedMemory().toBytes();
+    this.keptVersions = properties.codebooks().keep();
+    follow();
   }
 
-  private void loadActive() {
-    for (String name : store.names()) {
-      Optional<Integer> version = store.resolve(name, ACTIVE);
-      if (version.isEmpty()) {
-        continue;
+  /** A version that cannot be served, why, and when that was found, in nanoseconds. */
+  private record Failure(int version, String reason, long at) {}
+
+  /** Brings what is served in line with where aliases point now. */
+  final synchronized void follow() {
+    Map<String, Map<String, Integer>> now = store.aliases();
+    aliases = now;
+    now.forEach((name, of) -> {
+      Integer version = of.get(ACTIVE);
+      if (version != null) {
+        meters.registerDegraded(name);
+        follow(name, version);
       }
-      try {
-        ServedCodebook served = load(name, version.get());
-        active.put(name, served);
-        meters.register(name, served.quantizer().codebook().levels());
-        LOG.info(
-            "serving codebook {} version {} fingerprint {} by plan {}",
-            name,
-            served.version(),
-            served.fingerprint(),
-            served.quantizer().plan());
-      } catch (RuntimeException e) {
-        failures.put(name, String.valueOf(e.getMessage()));
-        LOG.error("codebook {} version {} cannot be served", name, version.get(), e);
+    });
+    Set<String> gone = new TreeSet<>(active.keySet());
+    gone.addAll(failures.keySet());
+    gone.removeIf(name -> now.getOrDefault(name, Map.of()).containsKey(ACTIVE));
+    for (String name : gone) {
+      failures.remove(name);
+      ServedCodebook retired = active.remove(name);
+      if (retired != null) {
+        LOG.info("codebook {} has no active version any more", name);
+        retired.release();
       }
+    }
+    List<ServedCodebook> kept;
+    synchronized (pinned) {
+      kept = List.copyOf(pinned.values());
+    }
+    for (ServedCodebook served : kept) {
+      if (!store.exists(served.name(), served.version())) {
+        unpin(served.name(), served.version());
+      }
+    }
+  }
+
+  private void follow(String name, int version) {
+    ServedCodebook current = active.get(name);
+    if (current != null && current.version() == version) {
+      failures.remove(name);
+      return;
+    }
+    Failure failed = failures.get(name);
+    if (failed != null
+        && failed.version() == version
+        && System.nanoTime() - failed.at() < RETRY_NANOS) {
+      return;
+    }
+    try {
+      swap(load(name, version));
+    } catch (DataAccessException | TransactionException e) {
+      throw e;
+    } catch (RuntimeException e) {
+      failures.put(name, new Failure(version, String.valueOf(e.getMessage()), System.nanoTime()));
+      LOG.error(
+          "codebook {} version {} cannot be served{}",
+          name,
+          version,
+          current == null ? "" : ", version %d still is".formatted(current.version()),
+          e);
     }
   }
 
@@ -157,22 +218,60 @@ public class CodebookRegistry implements DisposableBean {
   }
 
   private ServedCodebook acquirePinned(String name, int number) {
-    String key = name + "/" + number;
+    String key = key(name, number);
+    ServedCodebook found = findPinned(key);
+    if (found != null) {
+      return found;
+    }
+    // One at a time, and those that are resident do not wait for it.
+    synchronized (pinning) {
+      found = findPinned(key);
+      if (found != null) {
+        return found;
+      }
+      ServedCodebook made = load(name, number);
+      made.tryRetain();
+      synchronized (pinned) {
+        pinned.put(key, made);
+        evict();
+      }
+      return made;
+    }
+  }
+
+  private static String key(String name, int number) {
+    return name + "/" + number;
+  }
+
+  private @Nullable ServedCodebook findPinned(String key) {
     synchronized (pinned) {
       ServedCodebook found = pinned.get(key);
-      if (found == null) {
-        found = load(name, number);
-        pinned.put(key, found);
-        if (pinned.size() > mostPinned) {
-          var eldest = pinned.entrySet().iterator();
-          ServedCodebook retired = eldest.next().getValue();
-          eldest.remove();
-          retired.release();
-        }
+      if (found != null) {
+        // The cache's own share keeps it from being freed while the lock is held.
+        found.tryRetain();
       }
-      // The cache's own share keeps it from being freed while the lock is held.
-      found.tryRetain();
       return found;
+    }
+  }
+
+  /** Frees the least recently used, but not the last one, while there are too many. */
+  private void evict() {
+    long bytes = pinned.values().stream().mapToLong(s -> s.quantizer().residentBytes()).sum();
+    while (pinned.size() > 1 && (pinned.size() > mostPinned || bytes > mostPinnedBytes)) {
+      var eldest = pinned.entrySet().iterator();
+      ServedCodebook retired = eldest.next().getValue();
+      eldest.remove();
+      bytes -= retired.quantizer().residentBytes();
+      retired.release();
+    }
+  }
+
+  private void unpin(String name, int number) {
+    synchronized (pinned) {
+      ServedCodebook retired = pinned.remove(key(name, number));
+      if (retired != null) {
+        retired.release();
+      }
     }
   }
 
@@ -203,29 +302,33 @@ public class CodebookRegistry implements DisposableBean {
   }
 
   /**
-   * Does something that needs a version to be there, such as accepting a job that uses it: no
-   * deletion comes between.
+   * Makes sure that a version is there and stays until the caller's transaction has ended, such as
+   * one that stores a job which needs it.
    */
-  public synchronized <T> T keeping(String name, int number, Supplier<T> action) {
+  public void keep(String name, int number) {
+    store.lock(name);
     store.require(name, number);
-    return action.get();
   }
 
   private int resolve(String name, String version) {
     if (NUMBER.matcher(version).matches()) {
       return Integer.parseInt(version);
     }
-    return store
-        .resolve(name, requireName("version", version))
-        .orElseThrow(() -> store.unknownVersion(name, version));
+    Integer known = aliases.getOrDefault(name, Map.of()).get(version);
+    return known != null
+        ? known
+        : store
+            .resolve(name, requireName("version", version))
+            .orElseThrow(() -> store.unknownVersion(name, version));
   }
 
   private ProblemException notActive(String name) {
-    String failure = failures.get(name);
+    Failure failure = failures.get(name);
     if (failure != null) {
       return new ProblemException(
           ProblemCode.CODEBOOK_UNAVAILABLE,
-          "the active version of codebook '%s' cannot be served: %s".formatted(name, failure));
+          "the active version %d of codebook '%s' cannot be served: %s"
+              .formatted(failure.version(), name, failure.reason()));
     }
     requireName("codebook", name);
     if (store.names().isEmpty()) {
@@ -253,7 +356,7 @@ public class CodebookRegistry implements DisposableBean {
   }
 
   /**
-   * Stores a codebook as a new version.
+   * Stores a codebook as a new version, and forgets the oldest ones of more than are to be kept.
    *
    * @param report what it did to its training data, if known
    * @param activate whether it shall be served from now on, by the same transaction
@@ -266,9 +369,19 @@ public class CodebookRegistry implements DisposableBean {
       @Nullable QuantizationReport report,
       boolean activate,
       IntConsumer withinTransaction) {
-    if (!activate) {
-      return store.insert(name, codebook, report, null, withinTransaction);
-    }
+    int version =
+        activate
+            ? publishActive(name, codebook, report, withinTransaction)
+            : store.insert(name, codebook, report, null, withinTransaction);
+    forget(name);
+    return version;
+  }
+
+  private int publishActive(
+      String name,
+      Codebook codebook,
+      @Nullable QuantizationReport report,
+      IntConsumer withinTransaction) {
     ResidualQuantizer quantizer = tested(codebook);
     int version;
     try {
@@ -281,6 +394,24 @@ public class CodebookRegistry implements DisposableBean {
     return version;
   }
 
+  private void forget(String name) {
+    try {
+      aliases = store.aliases();
+      List<CodebookVersion> versions = store.versions(name);
+      if (keptVersions == 0 || versions.size() <= keptVersions) {
+        return;
+      }
+      for (CodebookVersion old : versions.subList(keptVersions, versions.size())) {
+        if (old.aliases().isEmpty() && jobs.using(name, old.version()).isEmpty()) {
+          delete(name, old.version());
+          LOG.info("codebook {} version {} is forgotten", name, old.version());
+        }
+      }
+    } catch (DataAccessException | TransactionException | ProblemException e) {
+      LOG.warn("codebook {}: old versions are kept for now: {}", name, e.toString());
+    }
+  }
+
   /**
    * Points an alias to a version; moving {@link #ACTIVE} makes the version the one that is served.
    */
@@ -288,6 +419,7 @@ public class CodebookRegistry implements DisposableBean {
     ServedCodebook current = active.get(name);
     if (!alias.equals(ACTIVE) || (current != null && current.version() == version)) {
       store.move(name, alias, version, expected);
+      aliases = store.aliases();
       return;
     }
     ServedCodebook next = load(name, version);
@@ -298,6 +430,7 @@ public class CodebookRegistry implements DisposableBean {
       throw e;
     }
     swap(next);
+    aliases = store.aliases();
   }
 
   private void swap(ServedCodebook next) {
@@ -317,21 +450,20 @@ public class CodebookRegistry implements DisposableBean {
 
   /** Deletes a version that no alias points to and no unfinished job uses. */
   synchronized void delete(String name, int version) {
-    List<String> users = jobs.using(name, version);
-    if (!users.isEmpty()) {
-      throw new ProblemException(
-              ProblemCode.VERSION_IN_USE,
-              "version %d of codebook '%s' cannot be deleted while it is used by job %s"
-                  .formatted(version, name, String.join(", ", users)))
-          .with("jobs", users);
-    }
-    store.delete(name, version);
-    synchronized (pinned) {
-      ServedCodebook retired = pinned.remove(name + "/" + version);
-      if (retired != null) {
-        retired.release();
-      }
-    }
+    store.delete(
+        name,
+        version,
+        () -> {
+          List<String> users = jobs.using(name, version);
+          if (!users.isEmpty()) {
+            throw new ProblemException(
+                    ProblemCode.VERSION_IN_USE,
+                    "version %d of codebook '%s' cannot be deleted while it is used by job %s"
+                        .formatted(version, name, String.join(", ", users)))
+                .with("jobs", users);
+          }
+        });
+    unpin(name, version);
   }
 
   /**
@@ -413,9 +545,29 @@ public class CodebookRegistry implements DisposableBean {
     return store.versions(name).stream().map(CodebookVersion::version).toList();
   }
 
-  /** Codebooks whose active version cannot be served, with the reason. */
-  Map<String, String> failures() {
-    return new TreeMap<>(failures);
+  /** Codebooks none of whose versions is served though one is active, with the reason. */
+  Map<String, String> unserved() {
+    return reasons(name -> !active.containsKey(name));
+  }
+
+  /** Codebooks of which an earlier version is served because the active one cannot be. */
+  Map<String, String> degraded() {
+    return reasons(active::containsKey);
+  }
+
+  /** Whether the active version of a codebook cannot be served. */
+  boolean isFailing(String name) {
+    return failures.containsKey(name);
+  }
+
+  private Map<String, String> reasons(Predicate<String> wanted) {
+    var reasons = new TreeMap<String, String>();
+    failures.forEach((name, failure) -> {
+      if (wanted.test(name)) {
+        reasons.put(name, "version %d: %s".formatted(failure.version(), failure.reason()));
+      }
+    });
+    return reasons;
   }
 
   @Override

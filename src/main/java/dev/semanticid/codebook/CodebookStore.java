@@ -14,6 +14,7 @@ import java.sql.ResultSet;
 import java.sql.SQLException;
 import java.time.Instant;
 import java.time.temporal.ChronoUnit;
+import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Objects;
@@ -103,6 +104,11 @@ class CodebookStore {
         }));
   }
 
+  /** Nobody else changes anything about a codebook until the caller's transaction has ended. */
+  void lock(String name) {
+    jdbc.sql("UPDATE codebook SET last_version = last_version WHERE name = ?").param(name).update();
+  }
+
   private void point(String name, String alias, int version) {
     jdbc.sql(
             "INSERT INTO codebook_alias (name, alias, version) VALUES (?, ?, ?) ON CONFLICT (name,"
@@ -120,6 +126,7 @@ class CodebookStore {
    */
   void move(String name, String alias, int version, @Nullable Integer expected) {
     transactions.executeWithoutResult(status -> {
+      lock(name);
       require(name, version);
       Optional<Integer> current = resolve(name, alias);
       if (expected != null && !expected.equals(current.orElse(null))) {
@@ -138,9 +145,15 @@ class CodebookStore {
     });
   }
 
-  /** Deletes a version that no alias points to. */
-  void delete(String name, int version) {
+  /**
+   * Deletes a version that no alias points to.
+   *
+   * @param withinTransaction is done first, while nobody else changes anything about the codebook
+   */
+  void delete(String name, int version, Runnable withinTransaction) {
     transactions.executeWithoutResult(status -> {
+      lock(name);
+      withinTransaction.run();
       CodebookVersion found = require(name, version);
       if (!found.aliases().isEmpty()) {
         throw new ProblemException(
@@ -155,6 +168,27 @@ class CodebookStore {
     });
   }
 
+  /** Where all aliases of all codebooks point: by the codebook's name, then by the alias. */
+  Map<String, Map<String, Integer>> aliases() {
+    var aliases = new HashMap<String, Map<String, Integer>>();
+    jdbc.sql("SELECT name, alias, version FROM codebook_alias")
+        .query(row -> {
+          aliases
+              .computeIfAbsent(row.getString(1), name -> new HashMap<>())
+              .put(row.getString(2), row.getInt(3));
+        });
+    return aliases;
+  }
+
+  /** Whether a version is there. */
+  boolean exists(String name, int version) {
+    return jdbc.sql("SELECT 1 FROM codebook_version WHERE name = ? AND version = ?")
+        .params(name, version)
+        .query(Integer.class)
+        .optional()
+        .isPresent();
+  }
+
   /** The version that an alias points to. */
   Optional<Integer> resolve(String name, String alias) {
     return jdbc.sql("SELECT version FROM codebook_alias WHERE name = ? AND alias = ?")
@@ -165,9 +199,14 @@ class CodebookStore {
 
   /** Names that have a version, in order. */
   List<String> names() {
-    return jdbc.sql("SELECT DISTINCT name FROM codebook_version ORDER BY name")
+    // Sorted here: databases differ in what comes first.
+    return jdbc
+        .sql("SELECT DISTINCT name FROM codebook_version")
         .query(CodebookStore::text)
-        .list();
+        .list()
+        .stream()
+        .sorted()
+        .toList();
   }
 
   /** All versions of a codebook, newest first. */
@@ -264,9 +303,13 @@ class CodebookStore {
         report == null ? null : json.readValue(report, QuantizationReport.class),
         row.getLong("size_bytes"),
         Instant.parse(row.getString("created_at")),
-        jdbc.sql("SELECT alias FROM codebook_alias WHERE name = ? AND version = ? ORDER BY alias")
+        jdbc
+            .sql("SELECT alias FROM codebook_alias WHERE name = ? AND version = ?")
             .params(name, version)
             .query(CodebookStore::text)
-            .list());
+            .list()
+            .stream()
+            .sorted()
+            .toList());
   }
 }

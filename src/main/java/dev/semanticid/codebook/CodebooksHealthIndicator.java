@@ -6,9 +6,9 @@ import org.springframework.boot.health.contributor.HealthIndicator;
 import org.springframework.stereotype.Component;
 
 /**
- * Ready when every codebook with an active version is served. An empty store is ready too, so that
- * {@code /train} can be reached, unless {@code semantic-id.readiness.require-codebook} says
- * otherwise.
+ * Ready when a version of every codebook with an active one is served: if not that one, then the
+ * one before it, which a detail says. An empty store is ready too, so that {@code /train} can be
+ * reached, unless {@code semantic-id.readiness.require-codebook} says otherwise.
  */
 @Component("codebooks")
 class CodebooksHealthIndicator implements HealthIndicator {
@@ -24,15 +24,16 @@ class CodebooksHealthIndicator implements HealthIndicator {
   @Override
   public Health health() {
     var residents = registry.residents();
-    var failures = registry.failures();
-    boolean ready = failures.isEmpty() && !(requireCodebook && residents.isEmpty());
+    var unserved = registry.unserved();
+    boolean ready = unserved.isEmpty() && !(requireCodebook && residents.isEmpty());
     Health.Builder health = ready ? Health.up() : Health.outOfService();
     for (var resident : residents) {
       health.withDetail(
           resident.codebook() + "/" + resident.version(), "serving " + resident.fingerprint());
     }
-    failures.forEach((name, reason) -> health.withDetail(name, "not served: " + reason));
-    if (residents.isEmpty() && failures.isEmpty()) {
+    unserved.forEach((name, reason) -> health.withDetail(name, "not served, " + reason));
+    registry.degraded().forEach((name, reason) -> health.withDetail(name, "degraded, " + reason));
+    if (residents.isEmpty() && unserved.isEmpty()) {
       health.withDetail("store", "holds no active codebook");
     }
     return health.build();

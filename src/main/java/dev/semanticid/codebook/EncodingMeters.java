@@ -88,6 +88,14 @@ final class EncodingMeters {
         .register(meters);
   }
 
+  /** Registers whether a codebook's active version is the one that is served. */
+  void registerDegraded(String codebook) {
+    Gauge.builder("semantic_id.codebook.degraded", registry, r -> r.isFailing(codebook) ? 1 : 0)
+        .description("1 while the active version cannot be served, 0 otherwise")
+        .tag("codebook", codebook)
+        .register(meters);
+  }
+
   private static double survivors(ResidualQuantizer quantizer, int level) {
     var done = quantizer.screening();
     return done == null || level >= done.survivors().size()

@@ -227,11 +227,12 @@ public final class JobRunner implements SmartLifecycle {
   /**
    * Queues a job, unless its idempotency key names one that is there already.
    *
+   * @param withinTransaction is done by the transaction that stores the job
    * @return the job's id, and whether it is a new one
    * @throws ProblemException if the key names another request, the codebook has an unfinished job,
    *     or the queue is full
    */
-  public synchronized Submission submit(JobRequest request) {
+  public synchronized Submission submit(JobRequest request, Runnable withinTransaction) {
     Optional<String> known = find(request);
     if (known.isPresent()) {
       return new Submission(known.get(), false);
@@ -243,7 +244,7 @@ public final class JobRunner implements SmartLifecycle {
               .formatted(worker.getQueue().size()));
     }
     String id = UUID.randomUUID().toString();
-    while (!store.insert(id, request)) {
+    while (!store.insert(id, request, withinTransaction)) {
       known = find(request);
       if (known.isPresent()) {
         return new Submission(known.get(), false);

@@ -76,8 +76,17 @@ public class JobStore {
   /**
    * Adds a queued job; false if its idempotency key is taken, or its codebook has an unfinished
    * training and this is another, and then adds nothing.
+   *
+   * @param withinTransaction is done first
    */
-  boolean insert(String id, JobRequest request) {
+  boolean insert(String id, JobRequest request, Runnable withinTransaction) {
+    return transactions.execute(status -> {
+      withinTransaction.run();
+      return insert(id, request);
+    });
+  }
+
+  private boolean insert(String id, JobRequest request) {
     return jdbc.sql(
                 "INSERT INTO job (id, kind, codebook, version, state, request, parameters,"
                     + " idempotency_key, request_hash, created_at, owner, fence, lease_until)"

@@ -6,12 +6,16 @@ import org.apache.tomcat.util.http.InvalidParameterException;
 import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
+import org.springframework.dao.DataAccessResourceFailureException;
+import org.springframework.dao.RecoverableDataAccessException;
+import org.springframework.dao.TransientDataAccessException;
 import org.springframework.http.HttpHeaders;
 import org.springframework.http.HttpStatusCode;
 import org.springframework.http.MediaType;
 import org.springframework.http.ProblemDetail;
 import org.springframework.http.ResponseEntity;
 import org.springframework.http.converter.HttpMessageNotReadableException;
+import org.springframework.transaction.TransactionException;
 import org.springframework.web.bind.annotation.ExceptionHandler;
 import org.springframework.web.bind.annotation.RestControllerAdvice;
 import org.springframework.web.context.request.RequestAttributes;
@@ -60,6 +64,24 @@ class ProblemHandler extends ResponseEntityExceptionHandler {
     return handle(
         new ProblemException(
             ProblemCode.INVALID_PARAMETER, "the query cannot be read: " + exception.getMessage()),
+        request);
+  }
+
+  /** The database is away; everything recovers by itself once it is back. */
+  @ExceptionHandler({
+    DataAccessResourceFailureException.class,
+    TransientDataAccessException.class,
+    RecoverableDataAccessException.class,
+    TransactionException.class
+  })
+  @Nullable ResponseEntity<Object> handleStore(Exception exception, WebRequest request) {
+    LOG.warn(
+        "{}: the database does not answer: {}",
+        request.getDescription(false),
+        exception.toString());
+    return handle(
+        new ProblemException(
+            ProblemCode.STORE_UNAVAILABLE, "the database does not answer; try again later"),
         request);
   }
 

@@ -164,14 +164,24 @@ public record SemanticIdProperties(
    * @param maxUploadSize most bytes of a codebook
    * @param pinned most versions other than the active ones that stay resident because requests ask
    *     for them
+   * @param pinnedMemory memory that they may take in all; one may always stay
+   * @param keep most versions of a codebook that are kept beside those that have an alias or are
+   *     used by a job; 0 keeps all
    */
   public record Codebooks(
-      @DefaultValue("1GB") DataSize maxUploadSize, @DefaultValue("4") int pinned) {
+      @DefaultValue("1GB") DataSize maxUploadSize,
+      @DefaultValue("4") int pinned,
+      @DefaultValue("1GB") DataSize pinnedMemory,
+      @DefaultValue("0") int keep) {
     public Codebooks {
       require(
           maxUploadSize.toBytes() > 0,
           "semantic-id.codebooks.max-upload-size must be positive, got " + maxUploadSize);
       require(pinned >= 1, "semantic-id.codebooks.pinned must be at least 1, got " + pinned);
+      require(
+          !pinnedMemory.isNegative(),
+          "semantic-id.codebooks.pinned-memory must not be negative, got " + pinnedMemory);
+      require(keep >= 0, "semantic-id.codebooks.keep must not be negative, got " + keep);
     }
   }
 

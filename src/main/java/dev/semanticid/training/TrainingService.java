@@ -110,8 +110,12 @@ class TrainingService {
             parameters,
             idempotencyKey,
             JobRequest.hash(json.writeValueAsString(nameless), digest));
-    return start == null
-        ? runner.submit(request)
-        : registry.keeping(codebook, start.number(), () -> runner.submit(request));
+    return runner.submit(
+        request,
+        () -> {
+          if (start != null) {
+            registry.keep(codebook, start.number());
+          }
+        });
   }
 }

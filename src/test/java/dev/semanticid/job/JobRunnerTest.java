@@ -55,7 +55,7 @@ class JobRunnerTest {
     JobRunner stopped = runner(ran);
     stopped.start();
     stopped.stop();
-    String id = stopped.submit(request("late")).id();
+    String id = stopped.submit(request("late"), () -> {}).id();
     assertThat(stopped.get(id).state()).isEqualTo(State.QUEUED);
 
     JobRunner next = runner(ran);

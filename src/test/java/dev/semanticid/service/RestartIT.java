@@ -9,7 +9,6 @@ import java.io.UncheckedIOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.sql.Connection;
-import java.sql.DriverManager;
 import java.sql.SQLException;
 import java.time.Duration;
 import java.util.ArrayList;
@@ -279,8 +278,7 @@ class RestartIT {
 
   /** Flips a bit of one version's tensors, and removes those of another. */
   private static void damage(Path dataDir) throws SQLException {
-    try (Connection database =
-        DriverManager.getConnection("jdbc:sqlite:" + dataDir.resolve("semantic-id.db"))) {
+    try (Connection database = TestStore.connect(dataDir)) {
       byte[] bytes;
       try (var select =
               database.prepareStatement(
