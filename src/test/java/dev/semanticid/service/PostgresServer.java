@@ -1,16 +1,20 @@
 package dev.semanticid.service;
 
+import com.github.dockerjava.api.DockerClient;
 import java.sql.Connection;
 import java.sql.DriverManager;
 import java.sql.SQLException;
 import java.util.List;
 import java.util.concurrent.atomic.AtomicInteger;
 import org.jspecify.annotations.Nullable;
+import org.junit.jupiter.api.extension.ConditionEvaluationResult;
+import org.junit.jupiter.api.extension.ExecutionCondition;
+import org.junit.jupiter.api.extension.ExtensionContext;
 import org.testcontainers.DockerClientFactory;
 import org.testcontainers.postgresql.PostgreSQLContainer;
 
 /** A real PostgreSQL for all tests of this process, with as many databases as they want. */
-final class PostgresServer {
+final class PostgresServer implements AutoCloseable {
 
   private static final AtomicInteger DATABASES = new AtomicInteger();
   private static @Nullable Boolean possible;
@@ -43,13 +47,33 @@ final class PostgresServer {
     return server;
   }
 
-  /** A server of its own, for a test that stops it. */
+  /** A server of its own, for a test that stops it; on a port that stays when it starts again. */
   @SuppressWarnings("resource")
   static PostgresServer start() {
     var container = new PostgreSQLContainer("postgres:17");
+    container.setPortBindings(List.of("127.0.0.1:%d:5432".formatted(ServiceProcess.freePort())));
     container.start();
     Runtime.getRuntime().addShutdownHook(new Thread(container::stop));
     return new PostgresServer(container);
+  }
+
+  /** Stops the server as an operator would. */
+  void stop() {
+    docker().stopContainerCmd(container.getContainerId()).withTimeout(10).exec();
+  }
+
+  /** Starts it with the databases that it had. */
+  void startAgain() {
+    docker().startContainerCmd(container.getContainerId()).exec();
+  }
+
+  private static DockerClient docker() {
+    return DockerClientFactory.instance().client();
+  }
+
+  @Override
+  public void close() {
+    container.stop();
   }
 
   /** An empty database. */
@@ -64,11 +88,6 @@ final class PostgresServer {
     return new Database(url(name), user(), password());
   }
 
-  /** The container's id. */
-  String id() {
-    return container.getContainerId();
-  }
-
   private String url(String database) {
     return "jdbc:postgresql://%s:%d/%s"
         .formatted(container.getHost(), container.getFirstMappedPort(), database);
@@ -80,6 +99,16 @@ final class PostgresServer {
 
   private String password() {
     return container.getPassword();
+  }
+
+  /** Tests that need the server run where a Docker engine answers. */
+  static final class Required implements ExecutionCondition {
+    @Override
+    public ConditionEvaluationResult evaluateExecutionCondition(ExtensionContext context) {
+      return isPossible()
+          ? ConditionEvaluationResult.enabled("a Docker engine answers")
+          : ConditionEvaluationResult.disabled("no Docker engine answers");
+    }
   }
 
   /** A database. */

@@ -122,8 +122,9 @@ final class ServiceProcess implements AutoCloseable {
     command.addAll(List.of("-jar", jar.toString()));
     command.add("--server.port=" + port);
     command.add("--semantic-id.data-dir=" + dataDir);
-    // What a test says of the database itself comes later, and wins.
-    command.addAll(TestStore.arguments(dataDir));
+    if (Arrays.stream(arguments).noneMatch(a -> a.startsWith("--spring.datasource.url="))) {
+      command.addAll(TestStore.arguments(dataDir));
+    }
     Arrays.stream(arguments).filter(argument -> !isForTheJvm(argument)).forEach(command::add);
     try {
       Path logs = Files.createDirectories(Path.of("target", "service-logs"));
