@@ -71,6 +71,7 @@ public class CodebookRegistry implements DisposableBean {
   private final int mostPinned;
   private final long mostPinnedBytes;
   private final int keptVersions;
+  private boolean started;
 
   private final Map<String, ServedCodebook> active = new ConcurrentHashMap<>();
 
@@ -108,6 +109,7 @@ public class CodebookRegistry implements DisposableBean {
     this.mostPinnedBytes = properties.codebooks().pinnedMemory().toBytes();
     this.keptVersions = properties.codebooks().keep();
     follow();
+    this.started = true;
   }
 
   /** A version that cannot be served, why, and when that was found, in nanoseconds. */
@@ -435,7 +437,9 @@ public class CodebookRegistry implements DisposableBean {
 
   private void swap(ServedCodebook next) {
     ServedCodebook previous = active.put(next.name(), next);
-    swaps.increment();
+    if (started) {
+      swaps.increment();
+    }
     meters.register(next.name(), next.quantizer().codebook().levels());
     failures.remove(next.name());
     if (previous != null) {

@@ -1,15 +1,11 @@
 package dev.semanticid.encoding;
 
 import dev.semanticid.codebook.CodebookRegistry;
-import dev.semanticid.codebook.ServedCodebook;
-import dev.semanticid.core.vector.ElementType;
 import dev.semanticid.system.EmbeddingModel;
-import dev.semanticid.system.LimitedInputStream;
 import dev.semanticid.system.ProblemCode;
 import dev.semanticid.system.ProblemException;
 import dev.semanticid.system.ProblemResponse;
 import dev.semanticid.system.QueryParameters;
-import dev.semanticid.system.RawRows;
 import dev.semanticid.system.SemanticIdProperties;
 import io.swagger.v3.oas.annotations.Operation;
 import io.swagger.v3.oas.annotations.Parameter;
@@ -39,9 +35,6 @@ class EncodeController {
 
   private static final Set<String> PARAMETERS =
       Set.of("codebook", "version", "dtype", "embedding_model", "include", "format", "offset");
-
-  /** Fewer bytes per component are not written by anyone, and the estimate may be corrected. */
-  private static final int JSON_BYTES = 8;
 
   private final EncodeService service;
   private final CodesWriter writer;
@@ -199,7 +192,7 @@ class EncodeController {
     WireFormat input = WireFormat.ofContentType(request.getContentType());
     WireFormat output = WireFormat.ofAccept(request.getHeader(HttpHeaders.ACCEPT));
     QueryParameters.requireKnown(request, PARAMETERS);
-    ElementType type = elementType(dtype, input);
+    var rows = new RowsBody(input, dtype, maxRows);
     Set<Include> includes = Include.ofList(include);
     if (!includes.isEmpty() && output != WireFormat.JSON) {
       throw new ProblemException(
@@ -216,36 +209,15 @@ class EncodeController {
         new EncodeService.Call(
             codebook,
             version,
-            (bytes, dimension) ->
-                switch (input) {
-                  case OCTET_STREAM -> bytes / ((long) type.bytes() * dimension);
-                  case NPY -> Math.min(maxRows, bytes / ((long) Float.BYTES * dimension));
-                  case JSON -> Math.min(maxRows, bytes / ((long) JSON_BYTES * dimension));
-                },
+            rows::estimate,
             (body, target, served) -> {
               EmbeddingModel.requireSame(served.embeddingModel(), embeddingModel);
               EmbeddingModel.requireSame(served.embeddingModel(), embeddingModelHeader);
               tokens.requireFit(served.quantizer().codebook());
-              read(input, type, body, target, served);
+              rows.read(body, target, served);
             },
             includes);
     writer.write(response, shape, service.encode(request, call));
-  }
-
-  private static void read(
-      WireFormat input,
-      ElementType type,
-      LimitedInputStream body,
-      EmbeddingBuffer target,
-      ServedCodebook served)
-      throws IOException {
-    switch (input) {
-      case OCTET_STREAM -> BinaryEmbeddingsReader.readRaw(body, type, target);
-      case NPY -> BinaryEmbeddingsReader.readNpy(body, target);
-      case JSON ->
-          EmbeddingModel.requireSame(
-              served.embeddingModel(), JsonEmbeddingsReader.read(body, target));
-    }
   }
 
   private static boolean bool(String name, @Nullable String value) {
@@ -258,17 +230,5 @@ class EncodeController {
               ProblemCode.INVALID_PARAMETER,
               "%s must be true or false, got '%s'".formatted(name, value));
     };
-  }
-
-  private static ElementType elementType(@Nullable String dtype, WireFormat input) {
-    if (dtype == null) {
-      return ElementType.F4;
-    }
-    if (input != WireFormat.OCTET_STREAM) {
-      throw new ProblemException(
-          ProblemCode.INVALID_PARAMETER,
-          "dtype goes with application/octet-stream only; other formats state their own");
-    }
-    return RawRows.elementType(dtype);
   }
 }

@@ -183,6 +183,64 @@ final class EncodeService implements DisposableBean {
 
   /** Encodes the rows of a request's body. */
   Encoded encode(HttpServletRequest request, Call call) throws IOException {
+    return encode(
+        request,
+        call,
+        (served, batch, codes, deadline) -> detailed(served, batch, codes, call.includes()));
+  }
+
+  /**
+   * Codes of the same rows by two versions.
+   *
+   * @param before what the call asked for
+   * @param after the other version's
+   */
+  record Both(Encoded before, Encoded after) {}
+
+  /** Encodes the rows of a request's body with another version of the codebook, too. */
+  Both encodeBoth(HttpServletRequest request, Call call, String other) throws IOException {
+    return encode(
+        request,
+        call,
+        (served, batch, codes, deadline) -> {
+          ServedCodebook after = registry.acquire(call.codebook(), other);
+          try {
+            requireSameShape(served, after);
+            int[] codesAfter = encode(request, after, batch, deadline);
+            rows.increment(batch.rows());
+            return new Both(
+                detailed(served, batch, codes, Set.of()),
+                detailed(after, batch, codesAfter, Set.of()));
+          } finally {
+            after.release();
+          }
+        });
+  }
+
+  private static void requireSameShape(ServedCodebook one, ServedCodebook other) {
+    Codebook a = one.quantizer().codebook();
+    Codebook b = other.quantizer().codebook();
+    if (a.dimension() != b.dimension() || a.levels() != b.levels()) {
+      throw new ProblemException(
+          ProblemCode.CODEBOOK_MISMATCH,
+          "version %d of codebook '%s' has %d levels of dimension %d, version %d has %d of %d; they cannot be compared"
+              .formatted(
+                  one.version(),
+                  one.name(),
+                  a.levels(),
+                  a.dimension(),
+                  other.version(),
+                  b.levels(),
+                  b.dimension()));
+    }
+  }
+
+  /** What is made of rows and their codes while both are at hand. */
+  private interface Use<T> {
+    T of(ServedCodebook served, VectorBatch batch, int[] codes, long deadline) throws IOException;
+  }
+
+  private <T> T encode(HttpServletRequest request, Call call, Use<T> use) throws IOException {
     long deadline = deadline(request);
     rateLimit.require(request);
     ServedCodebook served = registry.acquire(call.codebook(), call.version());
@@ -200,7 +258,7 @@ final class EncodeService implements DisposableBean {
         int[] codes = encode(request, served, batch, deadline);
         rows.increment(batch.rows());
         drift.offer(served, batch, codes);
-        return detailed(served, batch, codes, call.includes());
+        return use.of(served, batch, codes, deadline);
       }
     } finally {
       served.release();

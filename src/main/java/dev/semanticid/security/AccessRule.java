@@ -49,6 +49,7 @@ record AccessRule(
           rule(ALL, "/decode", ENCODE),
           rule(ALL, "/v2/**", ENCODE),
           rule(READ, "/info", ANY),
+          rule(List.of(HttpMethod.POST), "/codebooks/*/compare", ENCODE),
           rule(READ, "/codebooks/**", ANY),
           rule(READ, "/actuator/**", ANY),
           ANYTHING_ELSE);

@@ -107,7 +107,7 @@ class ContainerIT {
   }
 
   @Test
-  void compose_bringsUpAServiceThatIsHealthy() {
+  void compose_bringsUpAServiceThatIsHealthy_andOutlivesKills() {
     List<String> compose =
         tryRun(Duration.ofSeconds(20), "docker", "compose", "version").status() == 0
             ? List.of("docker", "compose")
@@ -119,21 +119,10 @@ class ContainerIT {
     try {
       // Prometheus and Grafana would have to come from a registry.
       run(Duration.ofMinutes(1), compose(compose, "up", "--detach", "--no-build", "semantic-id"));
-      String id = run(Duration.ofSeconds(20), compose(compose, "ps", "-q", "semantic-id")).strip();
-      Await.until(
-          "health of the container",
-          Duration.ofSeconds(60),
-          () ->
-              run(
-                      Duration.ofSeconds(20),
-                      "docker",
-                      "inspect",
-                      "--format",
-                      "{{.State.Health.Status}}",
-                      id)
-                  .strip()
-                  .equals("healthy"),
-          () -> logs(id));
+      String id = container(compose, "semantic-id");
+      awaitHealthy(id);
+      float[][] rows = Embeddings.rows(20, 384, 1);
+      ServiceClient.Encoded expected;
       try (var client = new ServiceClient(port(id))) {
         JsonNode job =
             client.trainFrom(
@@ -142,10 +131,50 @@ class ContainerIT {
                  "source": {"uri": "file:///sources/sample-4096-f2.npy"}}
                 """);
         assertThat(job.path("state").asString()).as(job.toString()).isEqualTo("succeeded");
+        expected = client.encode("", rows);
+        run(Duration.ofSeconds(20), "docker", "kill", container(compose, "postgres"));
+        assertThat(client.encode("", rows).codes()).isDeepEqualTo(expected.codes());
+        client.get("/codebooks").expectProblem(503, "STORE_UNAVAILABLE");
+        run(Duration.ofMinutes(1), compose(compose, "up", "--detach", "--no-build", "semantic-id"));
+        Await.until(
+            "the database is back",
+            Duration.ofSeconds(30),
+            () -> client.get("/codebooks").status() == 200,
+            () -> logs(id));
+      }
+      run(Duration.ofSeconds(20), "docker", "kill", id);
+      run(Duration.ofMinutes(1), compose(compose, "up", "--detach", "--no-build", "semantic-id"));
+      String again = container(compose, "semantic-id");
+      awaitHealthy(again);
+      try (var client = new ServiceClient(port(again))) {
+        ServiceClient.Encoded now = client.encode("", rows);
+        assertThat(now.fingerprint()).isEqualTo(expected.fingerprint());
+        assertThat(now.codes()).isDeepEqualTo(expected.codes());
       }
     } finally {
       tryRun(Duration.ofMinutes(1), compose(compose, "down", "--volumes"));
     }
+  }
+
+  private static String container(List<String> compose, String service) {
+    return run(Duration.ofSeconds(20), compose(compose, "ps", "-q", service)).strip();
+  }
+
+  private static void awaitHealthy(String id) {
+    Await.until(
+        "health of the container",
+        Duration.ofSeconds(60),
+        () ->
+            run(
+                    Duration.ofSeconds(20),
+                    "docker",
+                    "inspect",
+                    "--format",
+                    "{{.State.Health.Status}}",
+                    id)
+                .strip()
+                .equals("healthy"),
+        () -> logs(id));
   }
 
   private static String[] compose(List<String> compose, String... arguments) {

@@ -14,7 +14,7 @@ import org.testcontainers.DockerClientFactory;
 import org.testcontainers.postgresql.PostgreSQLContainer;
 
 /** A real PostgreSQL for all tests of this process, with as many databases as they want. */
-final class PostgresServer implements AutoCloseable {
+public final class PostgresServer implements AutoCloseable {
 
   private static final AtomicInteger DATABASES = new AtomicInteger();
   private static @Nullable Boolean possible;
@@ -38,7 +38,7 @@ final class PostgresServer implements AutoCloseable {
   }
 
   /** The server of all tests. */
-  static synchronized PostgresServer get() {
+  public static synchronized PostgresServer get() {
     PostgresServer server = started;
     if (server == null) {
       server = start();
@@ -77,7 +77,7 @@ final class PostgresServer implements AutoCloseable {
   }
 
   /** An empty database. */
-  Database createDatabase() {
+  public Database createDatabase() {
     String name = "test_" + DATABASES.incrementAndGet();
     try (Connection connection = DriverManager.getConnection(url("postgres"), user(), password());
         var statement = connection.createStatement()) {
@@ -102,7 +102,7 @@ final class PostgresServer implements AutoCloseable {
   }
 
   /** Tests that need the server run where a Docker engine answers. */
-  static final class Required implements ExecutionCondition {
+  public static final class Required implements ExecutionCondition {
     @Override
     public ConditionEvaluationResult evaluateExecutionCondition(ExtensionContext context) {
       return isPossible()
@@ -112,7 +112,7 @@ final class PostgresServer implements AutoCloseable {
   }
 
   /** A database. */
-  record Database(String url, String user, String password) {
+  public record Database(String url, String user, String password) {
 
     /** What tells a service to use it. */
     List<String> arguments() {
