@@ -62,14 +62,44 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- end -}}
 {{- end -}}
 
+{{- define "semantic-id.databaseUrl" -}}
+{{- if .Values.database.trial.enabled -}}
+{{- printf "jdbc:postgresql://%s-database:5432/semantic_id" (include "semantic-id.fullname" .) -}}
+{{- else -}}
+{{- .Values.database.url -}}
+{{- end -}}
+{{- end -}}
+
+{{- define "semantic-id.databaseSecret" -}}
+{{- default (printf "%s-database" (include "semantic-id.fullname" .)) .Values.database.existingSecret -}}
+{{- end -}}
+
+{{/* Not the service's own name: its Service would send requests there. */}}
+{{- define "semantic-id.databaseSelector" -}}
+app.kubernetes.io/name: {{ printf "%s-database" (default .Chart.Name .Values.nameOverride) | trunc 63 | trimSuffix "-" }}
+app.kubernetes.io/instance: {{ .Release.Name }}
+{{- end -}}
+
+{{- define "semantic-id.databaseLabels" -}}
+{{ include "semantic-id.databaseSelector" . }}
+app.kubernetes.io/managed-by: {{ .Release.Service }}
+helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
+{{- end -}}
+
 {{/* Combinations that would lose or split the store are refused, with the reason. */}}
 {{- define "semantic-id.validate" -}}
 {{- $replicas := ternary .Values.autoscaling.maxReplicas .Values.replicaCount .Values.autoscaling.enabled | int -}}
-{{- if and (gt $replicas 1) (not .Values.database.url) -}}
-{{- fail (printf "%d replicas need a database that they share: set database.url and database.existingSecret. The embedded store belongs to one process: without a database, replicaCount must be 1 and autoscaling.enabled false." $replicas) -}}
+{{- if and (gt $replicas 1) (not (include "semantic-id.databaseUrl" .)) -}}
+{{- fail (printf "%d replicas need a database that they share: set database.url and database.existingSecret, or for a trial database.trial.enabled. The embedded store belongs to one process: without a database, replicaCount must be 1 and autoscaling.enabled false." $replicas) -}}
 {{- end -}}
 {{- if and .Values.autoscaling.enabled (lt (int .Values.autoscaling.maxReplicas) (int .Values.autoscaling.minReplicas)) -}}
 {{- fail (printf "autoscaling.maxReplicas (%d) must not be below autoscaling.minReplicas (%d)." (int .Values.autoscaling.maxReplicas) (int .Values.autoscaling.minReplicas)) -}}
+{{- end -}}
+{{- if and .Values.database.url .Values.database.trial.enabled -}}
+{{- fail "there must be one of database.url and database.trial.enabled, not both." -}}
+{{- end -}}
+{{- if and .Values.database.trial.enabled (not .Values.database.existingSecret) (not .Values.database.trial.password) -}}
+{{- fail "database.trial.enabled needs database.trial.password, or database.existingSecret, a secret with the user's name and password." -}}
 {{- end -}}
 {{- if and .Values.database.url (not .Values.database.existingSecret) -}}
 {{- fail "database.url needs database.existingSecret, a secret with the user's name and password." -}}

@@ -41,7 +41,13 @@ class ChartTest {
   @Test
   void valuesFiles_areThere() {
     assertThat(Chart.valuesFiles())
-        .contains(DEFAULT, AUTOSCALING, values("gpu"), values("locked-down"));
+        .contains(
+            DEFAULT,
+            AUTOSCALING,
+            values("gpu"),
+            values("locked-down"),
+            values("postgres"),
+            values("trial"));
   }
 
   @ParameterizedTest
@@ -90,6 +96,9 @@ class ChartTest {
     List<Map<String, Object>> objects = Chart.render(values);
     var pods = new ArrayList<Map<String, Object>>();
     pods.add(at(object(objects, "Deployment"), "spec", "template", "spec"));
+    if (kinds(objects).contains("StatefulSet")) {
+      pods.add(at(object(objects, "StatefulSet"), "spec", "template", "spec"));
+    }
     // That of helm test, which is left out where it would have no key.
     if (kinds(objects).contains("Pod")) {
       pods.add(at(object(objects, "Pod"), "spec"));
@@ -137,6 +146,35 @@ class ChartTest {
             "SPRING_DATASOURCE_USERNAME", "SPRING_DATASOURCE_PASSWORD", "semantic-id-database");
     assertThat(at(object(objects, "HorizontalPodAutoscaler"), "spec").toString())
         .contains("semantic_id_encode_admitted_rows", "averageValue=8192");
+  }
+
+  @Test
+  void trialDatabase_isReachedByTheServiceAlone_andNoPartOfIt() {
+    List<Map<String, Object>> objects = Chart.render(values("trial"));
+    Map<String, Object> database = at(object(objects, "StatefulSet"), "spec");
+    Map<String, Object> labels = at(database, "template", "metadata", "labels");
+    Map<String, Object> service =
+        at(object(objects, "Deployment"), "spec", "selector", "matchLabels");
+    assertThat(text(labels, "app.kubernetes.io/name"))
+        .isNotEqualTo(text(service, "app.kubernetes.io/name"));
+    assertThat(at(object(objects, "ConfigMap"), "data"))
+        .containsEntry("SPRING_PROFILES_ACTIVE", "postgres")
+        .extractingByKey("SPRING_DATASOURCE_URL")
+        .asString()
+        .contains(text(database, "serviceName") + ":5432/semantic_id");
+    String secret = text(at(object(objects, "Secret"), "metadata"), "name");
+    assertThat(container(objects).toString()).contains("name=" + secret);
+    assertThat(database.toString()).contains("name=" + secret);
+    List<Map<String, Object>> policies =
+        objects.stream().filter(object -> "NetworkPolicy".equals(object.get("kind"))).toList();
+    assertThat(policies).hasSize(2);
+    assertThat(policies.toString())
+        .contains("egress=[{ports=")
+        .contains("{matchLabels=" + service + "}", "{matchLabels=" + labels + "}");
+    List<Map<String, Object>> own =
+        Chart.render(values("trial"), "database.existingSecret", "mine");
+    assertThat(kinds(own)).doesNotContain("Secret");
+    assertThat(at(object(own, "StatefulSet"), "spec").toString()).contains("name=mine");
   }
 
   @Test
@@ -259,6 +297,8 @@ class ChartTest {
         "autoscaling.enabled|true|6 replicas need a database that they share",
         "database.url|jdbc:postgresql://db/x|database.url needs database.existingSecret",
         "database.url|jdbc:mysql://db/x|/database/url",
+        "database.trial.enabled|true|needs database.trial.password",
+        "database.trial.size|much|/database/trial/size",
         "replicaCount|-1|/replicaCount",
         "replicaCount|many|/replicaCount",
         "gpu.count|0|/gpu/count",
