@@ -212,8 +212,8 @@ class TrainingController {
       name = "max_steps",
       in = ParameterIn.QUERY,
       description =
-          "update steps of all levels; default ten passes per level, 30 to 3,000 in all; with"
-              + " algorithm lloyd a step is a pass, default 20 per level",
+          "update steps of all levels; default ten passes per level, three with init_from, 30 to"
+              + " 3,000 in all; with algorithm lloyd a step is a pass, default 20 per level",
       schema = @Schema(type = "integer"))
   @Parameter(
       name = "learning_rate",

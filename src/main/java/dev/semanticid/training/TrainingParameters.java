@@ -337,7 +337,11 @@ final class TrainingParameters {
               integer("max_steps")
                   .orElse(
                       ResidualQuantizerConfig.defaultMaxSteps(
-                          algorithm, rows - holdoutRows, Math.max(1, batchSize), widths.size())),
+                          algorithm,
+                          rows - holdoutRows,
+                          Math.max(1, batchSize),
+                          widths.size(),
+                          start != null)),
               number("learning_rate").orElse(defaults.learningRate()),
               normalize,
               bool("train_layer_wise").orElse(defaults.trainLayerWise()),

@@ -15,6 +15,7 @@ import dev.semanticid.core.quantizer.TrainingListener;
 import dev.semanticid.core.quantizer.TrainingState;
 import dev.semanticid.core.vector.InMemoryVectorSource;
 import dev.semanticid.core.vector.VectorBatch;
+import java.io.ByteArrayOutputStream;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -84,6 +85,53 @@ class FurtherTrainingIT {
     assertThat(provenance.path("init_from").asString()).isEqualTo("1");
     assertThat(provenance.path("init_from_fingerprint").asString())
         .isEqualTo(client.fingerprint("few", 1));
+  }
+
+  /** Real embeddings, every twentieth of which is new. */
+  @Test
+  void initFrom_realRowsOfWhichATwentiethIsNew_changesATenthOfTheIdsAtMost() throws IOException {
+    byte[] file = Files.readAllBytes(Path.of("src", "samples", "sample-4096-f2.npy"));
+    int rowBytes = 384 * 2;
+    int header = file.length - 4096 * rowBytes;
+    var old = new ByteArrayOutputStream();
+    for (int row = 0; row < 4096; row++) {
+      if (row % 20 != 0) {
+        old.write(file, header + row * rowBytes, rowBytes);
+      }
+    }
+    byte[] oldRows = old.toByteArray();
+    String settings =
+        "codebook=real&codebook_width=64&batch_size=512&activate=always" + "&holdout_fraction=0.1";
+    client.trainNpy(settings, Embeddings.npy("<f2", oldRows, oldRows.length / rowBytes, 384));
+    JsonNode further = client.trainNpy(settings + "&init_from=active&seed=43", file);
+    JsonNode fresh = client.trainNpy(settings + "&seed=43", file);
+    assertThat(further.path("parameters").path("max_steps").asInt())
+        .as("three passes a level over the rows that are not held out")
+        .isEqualTo(72);
+    JsonNode kept = compare("real", "from=1&to=2&dtype=f2", oldRows);
+    JsonNode renumbered = compare("real", "from=1&to=3&dtype=f2", oldRows);
+    assertThat(kept.path("changed").asDouble()).as(kept.toString()).isLessThan(0.1);
+    assertThat(kept.path("changed_after_matching").asDouble())
+        .as("nothing was renumbered")
+        .isEqualTo(kept.path("changed").asDouble());
+    assertThat(renumbered.path("changed").asDouble()).isGreaterThan(0.95);
+    assertThat(renumbered.path("levels").path(0).path("changed_after_matching").asDouble())
+        .as("of the first level's centroids many are where they were, under other numbers")
+        .isLessThan(0.7 * renumbered.path("levels").path(0).path("changed").asDouble());
+    assertThat(holdoutMse(further)).isLessThan(1.02 * holdoutMse(fresh));
+  }
+
+  private static JsonNode compare(String codebook, String query, byte[] rows) {
+    return client
+        .post("/codebooks/%s/compare?%s".formatted(codebook, query), OCTETS, rows)
+        .expect(200)
+        .json();
+  }
+
+  private static double holdoutMse(JsonNode job) {
+    JsonNode mse = job.path("report").path("holdout").path("mse");
+    assertThat(mse.isNumber()).as(job.toString()).isTrue();
+    return mse.asDouble();
   }
 
   /** What the service makes of a version is what the trainer of the core makes of its file. */

@@ -192,13 +192,17 @@ public record ResidualQuantizerConfig(
   /**
    * Steps that a data set gets unless told otherwise: ten passes per level, within 30 and 3,000 in
    * all; {@value #DEFAULT_PASSES} passes per level by Lloyd's algorithm.
+   *
+   * @param further whether a codebook is trained further: then three passes instead of ten, for its
+   *     centroids are near their places, and every pass moves some codes
    */
-  public static int defaultMaxSteps(Algorithm algorithm, long rows, int batchSize, int levels) {
+  public static int defaultMaxSteps(
+      Algorithm algorithm, long rows, int batchSize, int levels, boolean further) {
     if (algorithm == Algorithm.LLOYD) {
       return DEFAULT_PASSES * levels;
     }
     long batches = (rows + batchSize - 1) / batchSize;
-    return Math.clamp(10 * batches * levels, 30, 3000);
+    return Math.clamp((further ? 3 : 10) * batches * levels, 30, 3000);
   }
 
   /** Number of levels L. */

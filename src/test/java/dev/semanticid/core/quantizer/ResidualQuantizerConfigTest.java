@@ -83,15 +83,16 @@ class ResidualQuantizerConfigTest {
 
   @ParameterizedTest
   @CsvSource({
-    "LLOYD,1000000,2048,3,60",
-    "LLOYD,1,2048,1,20",
-    "MINIBATCH_KMEANS,1,2048,1,30",
-    "MINIBATCH_KMEANS,20480,2048,3,300",
-    "MINIBATCH_KMEANS,100000000,2048,3,3000"
+    "LLOYD,1000000,2048,3,false,60",
+    "LLOYD,1,2048,1,true,20",
+    "MINIBATCH_KMEANS,1,2048,1,false,30",
+    "MINIBATCH_KMEANS,20480,2048,3,false,300",
+    "MINIBATCH_KMEANS,20480,2048,3,true,90",
+    "MINIBATCH_KMEANS,100000000,2048,3,false,3000"
   })
   void defaultMaxSteps_perAlgorithm_isAsDocumented(
-      Algorithm algorithm, long rows, int batch, int levels, int steps) {
-    assertThat(ResidualQuantizerConfig.defaultMaxSteps(algorithm, rows, batch, levels))
+      Algorithm algorithm, long rows, int batch, int levels, boolean further, int steps) {
+    assertThat(ResidualQuantizerConfig.defaultMaxSteps(algorithm, rows, batch, levels, further))
         .isEqualTo(steps);
   }
 }
