@@ -292,6 +292,17 @@ class CodebookController {
     return new AliasResponse(name, alias, version);
   }
 
+  @DeleteMapping("/codebooks/{name}/aliases/{alias}")
+  @ResponseStatus(HttpStatus.NO_CONTENT)
+  @Operation(summary = "Deletes an alias other than `active`; the version stays")
+  @ProblemResponse(status = "400", codes = "INVALID_PARAMETER")
+  @ProblemResponse(status = "404", codes = "UNKNOWN_CODEBOOK, UNKNOWN_VERSION")
+  void deleteAlias(
+      @Parameter(example = "default") @PathVariable String name,
+      @Parameter(example = "canary") @PathVariable String alias) {
+    registry.deleteAlias(name, alias);
+  }
+
   @DeleteMapping("/codebooks/{name}/versions/{version:[0-9]{1,9}}")
   @ResponseStatus(HttpStatus.NO_CONTENT)
   @Operation(summary = "Deletes a version that no alias points to and no unfinished job uses")

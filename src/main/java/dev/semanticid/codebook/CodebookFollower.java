@@ -1,9 +1,9 @@
 package dev.semanticid.codebook;
 
+import com.zaxxer.hikari.HikariDataSource;
 import dev.semanticid.system.SemanticIdProperties;
 import java.sql.Connection;
 import java.sql.SQLException;
-import javax.sql.DataSource;
 import org.jspecify.annotations.Nullable;
 import org.postgresql.PGConnection;
 import org.slf4j.Logger;
@@ -23,16 +23,18 @@ class CodebookFollower implements SmartLifecycle {
   private static final Logger LOG = LoggerFactory.getLogger(CodebookFollower.class);
 
   private final CodebookRegistry registry;
-  private final DataSource database;
+  private final HikariDataSource database;
+  private final boolean notifies;
   private final int pollMillis;
   private volatile boolean running;
   private @Nullable Thread thread;
   private boolean answers = true;
 
   CodebookFollower(
-      CodebookRegistry registry, DataSource database, SemanticIdProperties properties) {
+      CodebookRegistry registry, HikariDataSource database, SemanticIdProperties properties) {
     this.registry = registry;
     this.database = database;
+    this.notifies = database.getJdbcUrl().startsWith("jdbc:postgresql:");
     this.pollMillis = Math.toIntExact(properties.store().pollInterval().toMillis());
   }
 
@@ -45,7 +47,7 @@ class CodebookFollower implements SmartLifecycle {
   private void run() {
     while (running) {
       try {
-        if (notifies()) {
+        if (notifies) {
           listen();
         } else {
           follow();
@@ -59,12 +61,6 @@ class CodebookFollower implements SmartLifecycle {
         LOG.error("aliases cannot be followed for now", e);
         failed(e);
       }
-    }
-  }
-
-  private boolean notifies() throws SQLException {
-    try (Connection connection = database.getConnection()) {
-      return connection.isWrapperFor(PGConnection.class);
     }
   }
 

@@ -435,6 +435,17 @@ public class CodebookRegistry implements DisposableBean {
     aliases = store.aliases();
   }
 
+  /** Deletes an alias other than {@link #ACTIVE}; what it pointed to stays. */
+  synchronized void deleteAlias(String name, String alias) {
+    if (alias.equals(ACTIVE)) {
+      throw new ProblemException(
+          ProblemCode.INVALID_PARAMETER,
+          "'%s' can be moved to another version but not deleted".formatted(ACTIVE));
+    }
+    store.deleteAlias(name, alias);
+    aliases = store.aliases();
+  }
+
   private void swap(ServedCodebook next) {
     ServedCodebook previous = active.put(next.name(), next);
     if (started) {

@@ -146,6 +146,21 @@ class CodebookStore {
   }
 
   /**
+   * Deletes an alias.
+   *
+   * @throws ProblemException if it is not there
+   */
+  void deleteAlias(String name, String alias) {
+    int deleted =
+        jdbc.sql("DELETE FROM codebook_alias WHERE name = ? AND alias = ?")
+            .params(name, alias)
+            .update();
+    if (deleted == 0) {
+      throw unknownVersion(name, alias);
+    }
+  }
+
+  /**
    * Deletes a version that no alias points to.
    *
    * @param withinTransaction is done first, while nobody else changes anything about the codebook

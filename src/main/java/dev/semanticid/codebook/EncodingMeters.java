@@ -26,6 +26,7 @@ final class EncodingMeters {
 
   /** Registers a codebook's meters, those that are not yet; one thread at a time. */
   void register(String codebook, int levels) {
+    registerDegraded(codebook);
     int known = registered.getOrDefault(codebook, 0);
     if (known == 0) {
       registerOfCodebook(codebook);
@@ -88,12 +89,14 @@ final class EncodingMeters {
         .register(meters);
   }
 
-  /** Registers whether a codebook's active version is the one that is served. */
+  /** Registers whether a codebook's active version is the one that is served, once. */
   void registerDegraded(String codebook) {
-    Gauge.builder("semantic_id.codebook.degraded", registry, r -> r.isFailing(codebook) ? 1 : 0)
-        .description("1 while the active version cannot be served, 0 otherwise")
-        .tag("codebook", codebook)
-        .register(meters);
+    if (registered.putIfAbsent(codebook, 0) == null) {
+      Gauge.builder("semantic_id.codebook.degraded", registry, r -> r.isFailing(codebook) ? 1 : 0)
+          .description("1 while the active version cannot be served, 0 otherwise")
+          .tag("codebook", codebook)
+          .register(meters);
+    }
   }
 
   private static double survivors(ResidualQuantizer quantizer, int level) {

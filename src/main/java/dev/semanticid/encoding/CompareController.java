@@ -1,6 +1,6 @@
 package dev.semanticid.encoding;
 
-import dev.semanticid.core.evaluation.CodebookComparison;
+import dev.semanticid.codebook.CodebookComparison;
 import dev.semanticid.system.ProblemResponse;
 import dev.semanticid.system.QueryParameters;
 import dev.semanticid.system.SemanticIdProperties;
@@ -78,10 +78,12 @@ class CompareController {
               + " UNKNOWN_PARAMETER")
   @ProblemResponse(status = "404", codes = "UNKNOWN_CODEBOOK, UNKNOWN_VERSION")
   @ProblemResponse(status = "408", codes = "REQUEST_TIMEOUT")
-  @ProblemResponse(status = "409", codes = "EMBEDDING_MODEL_MISMATCH, CODEBOOK_MISMATCH")
+  @ProblemResponse(status = "409", codes = "EMBEDDING_MODEL_MISMATCH")
   @ProblemResponse(status = "413", codes = "PAYLOAD_TOO_LARGE")
   @ProblemResponse(status = "415", codes = "UNSUPPORTED_MEDIA_TYPE, UNSUPPORTED_CONTENT_ENCODING")
-  @ProblemResponse(status = "422", codes = "DIMENSION_MISMATCH, NON_FINITE_VALUE")
+  @ProblemResponse(
+      status = "422",
+      codes = "DIMENSION_MISMATCH, CODEBOOK_MISMATCH, NON_FINITE_VALUE")
   @ProblemResponse(status = "429", codes = "OVERLOADED, RATE_LIMITED")
   @ProblemResponse(status = "503", codes = "CODEBOOK_UNAVAILABLE, STORE_UNAVAILABLE")
   @ProblemResponse(status = "504", codes = "DEADLINE_EXCEEDED")

@@ -429,7 +429,7 @@ public final class JobRunner implements SmartLifecycle {
       try {
         State state = outcome();
         if (state == null) {
-          unfinished.remove(job.id());
+          unfinished.remove(job.id(), this);
         } else {
           end(state);
         }

@@ -3,15 +3,15 @@ package dev.semanticid.codebook;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import dev.semanticid.service.PostgresServer;
+import dev.semanticid.service.Schema;
 import java.io.IOException;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
-import java.util.Map;
 import java.util.SplittableRandom;
 import java.util.concurrent.TimeUnit;
 import javax.sql.DataSource;
-import org.flywaydb.core.Flyway;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.extension.ExtendWith;
 import org.junit.jupiter.api.io.TempDir;
@@ -36,29 +36,20 @@ class StoreKillIT {
         "jdbc:sqlite:"
             + folder.resolve("store.db")
             + "?journal_mode=WAL&foreign_keys=true&busy_timeout=10000&transaction_mode=IMMEDIATE";
-    Map<String, String> placeholders =
-        Map.of("blob", "BLOB", "millis", "CAST(unixepoch('subsec') * 1000 AS INTEGER)");
-    killAgainAndAgain(url, "", "", placeholders);
+    killAgainAndAgain(url, "", "");
   }
 
   @Test
   @ExtendWith(PostgresServer.Required.class)
   void publish_killedOnPostgres_isDoneOrNotBegun() throws IOException, InterruptedException {
     PostgresServer.Database database = PostgresServer.get().createDatabase();
-    Map<String, String> placeholders =
-        Map.of(
-            "blob",
-            "BYTEA",
-            "millis",
-            "CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000 AS BIGINT)");
-    killAgainAndAgain(database.url(), database.user(), database.password(), placeholders);
+    killAgainAndAgain(database.url(), database.user(), database.password());
   }
 
-  private static void killAgainAndAgain(
-      String url, String user, String password, Map<String, String> placeholders)
+  private static void killAgainAndAgain(String url, String user, String password)
       throws IOException, InterruptedException {
     DataSource database = StorePublisher.database(url, user, password);
-    Flyway.configure().dataSource(database).placeholders(placeholders).load().migrate();
+    Schema.migrate(url, user, password, "latest");
     int step = 0;
     // Until a version was published before the end: then all steps of publishing were ended at.
     for (boolean told = false; !told; step++) {
@@ -76,6 +67,7 @@ class StoreKillIT {
   private static List<Integer> run(
       DataSource database, String url, String user, String password, int calls, long millis)
       throws IOException, InterruptedException {
+    Path errors = Files.createTempFile("publisher", ".log");
     Process process =
         new ProcessBuilder(
                 ProcessHandle.current().info().command().orElseThrow(),
@@ -88,7 +80,7 @@ class StoreKillIT {
                 user,
                 password,
                 Integer.toString(calls))
-            .redirectError(ProcessBuilder.Redirect.DISCARD)
+            .redirectError(errors.toFile())
             .start();
     var told = new ArrayList<Integer>();
     try (var lines = process.inputReader()) {
@@ -97,13 +89,22 @@ class StoreKillIT {
           told.add(Integer.parseInt(line));
         } else if (calls < 0) {
           TimeUnit.MILLISECONDS.sleep(millis);
-          process.destroyForcibly();
+          process.toHandle().destroyForcibly();
         }
       }
     }
-    assertThat(process.waitFor()).isEqualTo(137);
+    assertThat(process.waitFor()).as(() -> read(errors)).isEqualTo(137);
+    Files.delete(errors);
     verify(database, told);
     return told;
+  }
+
+  private static String read(Path file) {
+    try {
+      return Files.readString(file);
+    } catch (IOException e) {
+      return e.toString();
+    }
   }
 
   private static void verify(DataSource database, List<Integer> told) throws IOException {

@@ -7,8 +7,10 @@ import java.lang.reflect.InvocationTargetException;
 import java.lang.reflect.Proxy;
 import java.sql.Connection;
 import java.sql.PreparedStatement;
+import java.sql.SQLException;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Map;
 import java.util.Set;
 import java.util.SplittableRandom;
 import javax.sql.DataSource;
@@ -67,9 +69,7 @@ final class StorePublisher {
     callsLeft = Integer.parseInt(arguments[3]);
     DataSource database = database(arguments[0], arguments[1], arguments[2]);
     CodebookStore store = store(new MortalDataSource(database));
-    int next =
-        store(database).aliases().getOrDefault(NAME, java.util.Map.of()).getOrDefault("active", 0)
-            + 1;
+    int next = store(database).aliases().getOrDefault(NAME, Map.of()).getOrDefault("active", 0) + 1;
     System.out.println("begins");
     while (true) {
       int number = next++;
@@ -92,7 +92,7 @@ final class StorePublisher {
     }
 
     @Override
-    public Connection getConnection() throws java.sql.SQLException {
+    public Connection getConnection() throws SQLException {
       return mortal(Connection.class, super.getConnection());
     }
   }
@@ -116,8 +116,8 @@ final class StorePublisher {
               if (counts) {
                 mayDie();
               }
-              return result instanceof PreparedStatement statement
-                  ? mortal(PreparedStatement.class, statement)
+              return method.getReturnType() == PreparedStatement.class
+                  ? mortal(PreparedStatement.class, (PreparedStatement) result)
                   : result;
             }));
   }

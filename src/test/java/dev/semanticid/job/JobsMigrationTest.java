@@ -2,11 +2,11 @@ package dev.semanticid.job;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import dev.semanticid.service.Schema;
 import java.nio.file.Path;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
-import org.flywaydb.core.Flyway;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.springframework.jdbc.core.simple.JdbcClient;
@@ -17,11 +17,9 @@ class JobsMigrationTest {
 
   @Test
   void migrate_databaseOfTheFirstSchema_keepsJobsAndEndsThoseUnderWay(@TempDir Path folder) {
-    var database =
-        new DriverManagerDataSource(
-            "jdbc:sqlite:" + folder.resolve("old.db") + "?foreign_keys=true");
-    migrate(database, "1");
-    JdbcClient jdbc = JdbcClient.create(database);
+    String url = "jdbc:sqlite:" + folder.resolve("old.db") + "?foreign_keys=true";
+    Schema.migrate(url, "", "", "1");
+    JdbcClient jdbc = JdbcClient.create(new DriverManagerDataSource(url));
     for (String state : List.of("queued", "running", "succeeded", "failed", "cancelled")) {
       boolean done = state.equals("succeeded");
       jdbc.sql(
@@ -38,7 +36,7 @@ class JobsMigrationTest {
           .param(done ? "2026-11-22T11:00:00.000Z" : null)
           .update();
     }
-    migrate(database, "latest");
+    Schema.migrate(url, "", "", "latest");
     assertThat(column(jdbc, "state"))
         .containsExactlyInAnyOrderEntriesOf(
             Map.of(
@@ -57,16 +55,6 @@ class JobsMigrationTest {
     assertThat(column(jdbc, "finished_at"))
         .containsEntry("id-succeeded", "2026-11-22T11:00:00.000Z")
         .containsEntry("id-running", "2026-11-22T10:00:00.000Z");
-  }
-
-  private static void migrate(DriverManagerDataSource database, String target) {
-    Flyway.configure()
-        .dataSource(database)
-        .placeholders(
-            Map.of("blob", "BLOB", "millis", "CAST(unixepoch('subsec') * 1000 AS INTEGER)"))
-        .target(target)
-        .load()
-        .migrate();
   }
 
   private static Map<String, String> column(JdbcClient jdbc, String expression) {

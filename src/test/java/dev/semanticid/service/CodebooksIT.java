@@ -214,7 +214,14 @@ class CodebooksIT {
     assertThat(refused.json().path("aliases").toString()).isEqualTo("[\"active\",\"canary\"]");
     client.activate("deleted", 3);
     client.delete("/codebooks/deleted/versions/2").expectProblem(409, "VERSION_IN_USE", "canary");
-    move("deleted", "canary", "{\"version\": 3}").expect(200);
+    client.delete("/codebooks/deleted/aliases/active").expectProblem(400, "INVALID_PARAMETER");
+    client.delete("/codebooks/deleted/aliases/canary").expect(204);
+    client
+        .delete("/codebooks/deleted/aliases/canary")
+        .expectProblem(404, "UNKNOWN_VERSION", "canary", "[active]");
+    client
+        .post("/encode?codebook=deleted&version=canary", OCTETS, Embeddings.octets(ROWS))
+        .expectProblem(404, "UNKNOWN_VERSION", "canary");
     for (int version : new int[] {1, 2}) {
       String path = "/codebooks/deleted/versions/" + version;
       Answer done = client.delete(path).expect(204);

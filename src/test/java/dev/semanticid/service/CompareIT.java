@@ -115,7 +115,7 @@ class CompareIT {
     byte[] rows = Embeddings.octets(ROWS);
     client
         .post("/codebooks/odd/compare?from=1&to=2", ServiceClient.OCTETS, rows)
-        .expectProblem(409, "CODEBOOK_MISMATCH");
+        .expectProblem(422, "CODEBOOK_MISMATCH");
     client
         .post("/codebooks/odd/compare?from=1&to=9", ServiceClient.OCTETS, rows)
         .expectProblem(404, "UNKNOWN_VERSION");

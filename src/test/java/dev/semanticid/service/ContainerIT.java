@@ -3,6 +3,7 @@ package dev.semanticid.service;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
+import com.github.dockerjava.api.model.Capability;
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
@@ -10,12 +11,17 @@ import java.nio.file.Path;
 import java.time.Duration;
 import java.util.Arrays;
 import java.util.List;
+import java.util.Objects;
 import java.util.concurrent.TimeUnit;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
+import org.testcontainers.containers.GenericContainer;
+import org.testcontainers.containers.Network;
+import org.testcontainers.containers.wait.strategy.Wait;
+import org.testcontainers.postgresql.PostgreSQLContainer;
 import tools.jackson.databind.JsonNode;
 
 /**
@@ -104,6 +110,50 @@ class ContainerIT {
           .isEqualTo("143 false");
       assertThat(logs(id)).doesNotContain("WARN", "ERROR");
     }
+  }
+
+  /** As Kubernetes would run them; which the engine's own network lets them reach. */
+  @Test
+  void image_twiceOnPostgres_servesInBothWhatOneTrained() {
+    try (Network network = Network.newNetwork();
+        var database = new PostgreSQLContainer("postgres:17").withNetwork(network);
+        GenericContainer<?> one = replica(network, database);
+        GenericContainer<?> two = replica(network, database)) {
+      database.withNetworkAliases("database").start();
+      one.start();
+      two.start();
+      float[][] rows = Embeddings.rows(600, 16, 1);
+      try (var first = new ServiceClient(one.getMappedPort(8080));
+          var second = new ServiceClient(two.getMappedPort(8080))) {
+        first.train(ServiceClient.SMALL, rows);
+        Await.until(
+            "the other replica serves it",
+            Duration.ofSeconds(5),
+            () -> second.get("/info").json().path("codebooks").size() == 1,
+            two::getLogs);
+        assertThat(second.encode("", rows).codes())
+            .isDeepEqualTo(Embeddings.reference(first.download("default", 1), rows));
+      }
+    }
+  }
+
+  private static GenericContainer<?> replica(Network network, PostgreSQLContainer database) {
+    return new GenericContainer<>(IMAGE)
+        .withNetwork(network)
+        .withExposedPorts(8080, 8081)
+        .withEnv("SEMANTIC_ID_SECURITY_MODE", "none")
+        .withEnv("SPRING_PROFILES_ACTIVE", "postgres")
+        .withEnv(
+            "SPRING_DATASOURCE_URL",
+            "jdbc:postgresql://database:5432/" + database.getDatabaseName())
+        .withEnv("SPRING_DATASOURCE_USERNAME", database.getUsername())
+        .withEnv("SPRING_DATASOURCE_PASSWORD", database.getPassword())
+        .withCreateContainerCmdModifier(command ->
+            Objects.requireNonNull(command.getHostConfig())
+                .withMemory(1L << 30)
+                .withReadonlyRootfs(true)
+                .withCapDrop(Capability.ALL))
+        .waitingFor(Wait.forHttp("/actuator/health/readiness").forPort(8081));
   }
 
   @Test

@@ -31,6 +31,9 @@ class ReplicasIT {
   /** How often an alias moves under load; {@code -Psoak} does it a thousand times. */
   private static final int MOVES = Integer.getInteger("soak.moves", 100);
 
+  /** How long the database is away; {@code -Psoak} takes a minute. */
+  private static final int OUTAGE_SECONDS = Integer.getInteger("soak.outage.seconds", 5);
+
   /** Steps of a training that takes a few seconds. */
   private static final int STEPS = 5_000;
 
@@ -279,34 +282,43 @@ class ReplicasIT {
               }
               return answers;
             });
-        String job =
-            client.post("/train", training(rows, "other", STEPS)).expect(202).header("Location");
-        awaitProgress(replica, job);
         try {
-          server.stop();
-          for (int i = 0; i < 3; i++) {
-            Answer refused =
-                client
-                    .post(
-                        "/train?codebook=new&" + ServiceClient.SMALL,
-                        ServiceClient.NPY,
-                        Embeddings.npy(TRAINING))
-                    .expectProblem(503, "STORE_UNAVAILABLE");
-            assertThat(refused.header("Retry-After")).isNotBlank();
-            client
-                .put("/codebooks/default/aliases/active", "{\"version\": 1}")
-                .expectProblem(503, "STORE_UNAVAILABLE");
-            client.get("/codebooks").expectProblem(503, "STORE_UNAVAILABLE");
-            client.get("/actuator/health/readiness").expect(200);
+          String job =
+              client.post("/train", training(rows, "other", STEPS)).expect(202).header("Location");
+          awaitProgress(replica, job);
+          try {
+            server.stop();
+            for (int i = 0; i < 3; i++) {
+              Answer refused =
+                  client
+                      .post(
+                          "/train?codebook=new&" + ServiceClient.SMALL,
+                          ServiceClient.NPY,
+                          Embeddings.npy(TRAINING))
+                      .expectProblem(503, "STORE_UNAVAILABLE");
+              assertThat(refused.header("Retry-After")).isNotBlank();
+              client
+                  .put("/codebooks/default/aliases/active", "{\"version\": 1}")
+                  .expectProblem(503, "STORE_UNAVAILABLE");
+              client.get("/codebooks").expectProblem(503, "STORE_UNAVAILABLE");
+              client.get("/actuator/health/readiness").expect(200);
+            }
+            TimeUnit.SECONDS.sleep(OUTAGE_SECONDS);
+          } finally {
+            server.startAgain();
           }
-          TimeUnit.SECONDS.sleep(Integer.getInteger("soak.outage.seconds", 5));
+          Await.until(
+              "the database answers",
+              Duration.ofSeconds(15),
+              () -> client.get("/codebooks").status() == 200,
+              replica::log);
+          JsonNode done = client.awaitJob(job);
+          assertThat(done.path("state").asString()).as(done.toString()).isEqualTo("succeeded");
+          assertThat(client.fingerprint("other", 1))
+              .isEqualTo(client.fingerprint("undisturbed", 1));
         } finally {
-          server.startAgain();
+          over.set(true);
         }
-        JsonNode done = client.awaitJob(job);
-        assertThat(done.path("state").asString()).as(done.toString()).isEqualTo("succeeded");
-        assertThat(client.fingerprint("other", 1)).isEqualTo(client.fingerprint("undisturbed", 1));
-        over.set(true);
         assertThat(encoder.get()).isGreaterThan(100);
         client.train(ServiceClient.SMALL + "&seed=5", TRAINING);
         assertThat(client.encode("", ROWS).version()).isEqualTo(2);

@@ -2,14 +2,80 @@ package dev.semanticid.service;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import dev.semanticid.core.quantizer.Codebook;
 import java.nio.file.Path;
 import java.sql.Connection;
 import java.sql.SQLException;
+import java.util.Collections;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
-/** A database that a newer version of the service has changed is refused, and stays as it is. */
+/** Databases of other versions of the service: earlier ones are migrated, later ones refused. */
 class SchemaIT {
+
+  private static final int D = 8;
+
+  @Test
+  void start_onTheFirstSchema_servesWhatItHas(@TempDir Path dataDir) throws SQLException {
+    TestStore.migrate(dataDir, "1");
+    Codebook codebook = Embeddings.codebook(D, 1, 8, 8);
+    byte[] file = Embeddings.safetensors(codebook);
+    try (Connection database = TestStore.connect(dataDir)) {
+      insert(database, "codebook (name, last_version)", "default", 7);
+      insert(
+          database,
+          "codebook_version (name, version, fingerprint, dimension, widths, normalize, provenance,"
+              + " size_bytes, created_at)",
+          "default",
+          7,
+          codebook.fingerprint(),
+          D,
+          "[8,8]",
+          codebook.normalizeResiduals() ? 1 : 0,
+          "{}",
+          file.length,
+          "2026-09-01T10:00:00Z");
+      insert(database, "codebook_chunk (name, version, position, bytes)", "default", 7, 0, file);
+      insert(database, "codebook_alias (name, alias, version)", "default", "active", 7);
+      insert(
+          database,
+          "training_job (id, codebook, state, parameters, version, activated, report, created_at)",
+          "first",
+          "default",
+          "succeeded",
+          "{}",
+          7,
+          1,
+          """
+          {"rows": 5, "mse": 0.5, "reconstruction_mse": 0.5, "unique_ratio": 1.0,
+           "colliding_share": 0.0, "max_group": 1, "levels": [], "notes": []}
+          """,
+          "2026-09-01T09:00:00.000Z");
+    }
+    float[][] rows = Embeddings.rows(30, D, 2);
+    try (ServiceProcess service = ServiceProcess.start(dataDir, ServiceProcess.QUICK_START)) {
+      ServiceClient client = service.client();
+      ServiceClient.Encoded encoded = client.encode("", rows);
+      assertThat(encoded.version()).isEqualTo(7);
+      assertThat(encoded.codes()).isDeepEqualTo(Embeddings.reference(codebook, rows));
+      assertThat(client.get("/train/first").expect(200).json().path("version").asInt())
+          .isEqualTo(7);
+      client.upload("default", file, true);
+      assertThat(client.encode("", rows).version()).isEqualTo(8);
+    }
+  }
+
+  private static void insert(Connection database, String into, Object... values)
+      throws SQLException {
+    String places = String.join(", ", Collections.nCopies(values.length, "?"));
+    try (var insert =
+        database.prepareStatement("INSERT INTO %s VALUES (%s)".formatted(into, places))) {
+      for (int i = 0; i < values.length; i++) {
+        insert.setObject(i + 1, values[i]);
+      }
+      insert.executeUpdate();
+    }
+  }
 
   @Test
   void start_onANewerSchema_isRefusedWithAMessage(@TempDir Path dataDir) throws SQLException {

@@ -63,6 +63,8 @@ class SecurityIT {
               Map.entry("GET /codebooks/{name}/versions/{version}.safetensors", "any"),
               Map.entry("POST /codebooks/{name}/versions", "admin"),
               Map.entry("PUT /codebooks/{name}/aliases/{alias}", "admin"),
+              Map.entry("DELETE /codebooks/{name}/aliases/{alias}", "admin"),
+              Map.entry("POST /codebooks/{name}/compare", "encode"),
               Map.entry("DELETE /codebooks/{name}/versions/{version}", "admin"),
               Map.entry("GET /actuator", "any"),
               Map.entry("GET /actuator/health", "open"),

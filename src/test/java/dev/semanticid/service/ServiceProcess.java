@@ -1,6 +1,7 @@
 package dev.semanticid.service;
 
 import java.io.IOException;
+import java.io.OutputStream;
 import java.io.UncheckedIOException;
 import java.net.InetAddress;
 import java.net.ServerSocket;
@@ -12,6 +13,9 @@ import java.util.Arrays;
 import java.util.List;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicInteger;
+import java.util.zip.CRC32;
+import java.util.zip.CheckedInputStream;
+import org.jspecify.annotations.Nullable;
 
 /**
  * The packaged service as a child process on a free port of this machine, with a data directory of
@@ -27,6 +31,7 @@ final class ServiceProcess implements AutoCloseable {
 
   private static final Duration START_LIMIT = Duration.ofSeconds(60);
   private static final AtomicInteger LOGS = new AtomicInteger();
+  private static @Nullable Path extracted;
 
   private final Process process;
   private final Path dataDir;
@@ -73,9 +78,13 @@ final class ServiceProcess implements AutoCloseable {
    * start left them: it starts in half the time. Made once per build.
    */
   private static synchronized Path extracted() {
+    if (extracted != null) {
+      return extracted;
+    }
     Path jar = jar().toAbsolutePath();
     try {
-      Path folder = jar.resolveSibling("extracted-" + Files.getLastModifiedTime(jar).toMillis());
+      // By what is in it: the build gives every jar the same time.
+      Path folder = jar.resolveSibling("extracted-%08x".formatted(checksum(jar)));
       if (!Files.exists(folder.resolve("service.aot"))) {
         Process extraction =
             new ProcessBuilder(
@@ -101,6 +110,7 @@ final class ServiceProcess implements AutoCloseable {
           first.stop();
         }
       }
+      extracted = folder;
       return folder;
     } catch (IOException e) {
       throw new UncheckedIOException(e);
@@ -108,6 +118,14 @@ final class ServiceProcess implements AutoCloseable {
       Thread.currentThread().interrupt();
       throw new IllegalStateException(e);
     }
+  }
+
+  private static long checksum(Path file) throws IOException {
+    var checksum = new CRC32();
+    try (var in = new CheckedInputStream(Files.newInputStream(file), checksum)) {
+      in.transferTo(OutputStream.nullOutputStream());
+    }
+    return checksum.getValue();
   }
 
   private static String java() {

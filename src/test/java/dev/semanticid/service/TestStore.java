@@ -31,6 +31,16 @@ final class TestStore {
         : DriverManager.getConnection("jdbc:sqlite:" + dataDir.resolve("semantic-id.db"));
   }
 
+  /** Makes a database as an earlier version of the service did, up to that schema. */
+  static void migrate(Path dataDir, String target) {
+    if (POSTGRES) {
+      PostgresServer.Database database = database(dataDir);
+      Schema.migrate(database.url(), database.user(), database.password(), target);
+    } else {
+      Schema.migrate("jdbc:sqlite:" + dataDir.resolve("semantic-id.db"), "", "", target);
+    }
+  }
+
   private static PostgresServer.Database database(Path dataDir) {
     return DATABASES.computeIfAbsent(
         dataDir.toAbsolutePath(), path -> PostgresServer.get().createDatabase());

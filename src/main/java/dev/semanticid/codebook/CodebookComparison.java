@@ -1,4 +1,4 @@
-package dev.semanticid.core.evaluation;
+package dev.semanticid.codebook;
 
 import dev.semanticid.core.quantizer.Codebook;
 import java.util.ArrayList;
