@@ -30,6 +30,9 @@ import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 import org.springframework.context.SmartLifecycle;
 import org.springframework.dao.DataAccessException;
+import org.springframework.dao.DataAccessResourceFailureException;
+import org.springframework.dao.RecoverableDataAccessException;
+import org.springframework.dao.TransientDataAccessException;
 import org.springframework.transaction.TransactionException;
 
 /**
@@ -468,7 +471,10 @@ public final class JobRunner implements SmartLifecycle {
       } catch (ClaimLostException e) {
         LOG.warn("{} job {}: {}", kind, job.id(), e.getMessage());
         return null;
-      } catch (DataAccessException | TransactionException e) {
+      } catch (DataAccessResourceFailureException
+          | TransientDataAccessException
+          | RecoverableDataAccessException
+          | TransactionException e) {
         if (store.leased()) {
           LOG.warn("{} job {} goes on once the database answers: {}", kind, job.id(), e.toString());
           return null;

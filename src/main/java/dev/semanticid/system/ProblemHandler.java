@@ -1,12 +1,14 @@
 package dev.semanticid.system;
 
 import java.net.SocketTimeoutException;
+import java.sql.SQLException;
 import org.apache.catalina.connector.ClientAbortException;
 import org.apache.tomcat.util.http.InvalidParameterException;
 import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 import org.springframework.dao.DataAccessResourceFailureException;
+import org.springframework.dao.DataIntegrityViolationException;
 import org.springframework.dao.RecoverableDataAccessException;
 import org.springframework.dao.TransientDataAccessException;
 import org.springframework.http.HttpHeaders;
@@ -32,6 +34,8 @@ import tools.jackson.core.JacksonException;
 class ProblemHandler extends ResponseEntityExceptionHandler {
 
   private static final Logger LOG = LoggerFactory.getLogger(ProblemHandler.class);
+
+  private static final String CHARACTER_NOT_IN_REPERTOIRE = "22021";
 
   @ExceptionHandler
   @Nullable ResponseEntity<Object> handle(ProblemException problem, WebRequest request) {
@@ -83,6 +87,19 @@ class ProblemHandler extends ResponseEntityExceptionHandler {
         new ProblemException(
             ProblemCode.STORE_UNAVAILABLE, "the database does not answer; try again later"),
         request);
+  }
+
+  /** PostgreSQL keeps no U+0000 in texts, so nothing can be found by one either. */
+  @ExceptionHandler(DataIntegrityViolationException.class)
+  @Nullable ResponseEntity<Object> handleText(
+      DataIntegrityViolationException exception, WebRequest request) {
+    return exception.getMostSpecificCause() instanceof SQLException cause
+            && CHARACTER_NOT_IN_REPERTOIRE.equals(cause.getSQLState())
+        ? handle(
+            new ProblemException(
+                ProblemCode.INVALID_PARAMETER, "texts must not contain the character U+0000"),
+            request)
+        : handle((Exception) exception, request);
   }
 
   @Override

@@ -190,7 +190,10 @@ final class TrainingParameters {
 
   /** A string, if given. */
   Optional<String> string(String name) {
-    return value(name, "be a string", node -> node.isString() ? node.asString() : null);
+    return value(
+        name,
+        "be a string without U+0000",
+        node -> node.isString() && node.asString().indexOf(0) < 0 ? node.asString() : null);
   }
 
   /** A whole number, if given. */

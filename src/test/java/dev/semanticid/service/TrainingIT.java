@@ -486,4 +486,21 @@ class TrainingIT {
             source("typed", "none.npy", "").getBytes(StandardCharsets.UTF_8))
         .expectProblem(422, "SOURCE_NOT_FOUND");
   }
+
+  /** No database but SQLite keeps it in a text. */
+  @Test
+  void texts_withTheCharacterZero_areRefused() {
+    byte[] rows = Embeddings.npy(Embeddings.rows(100, 4, 1));
+    for (String query : List.of("embedding_model=a%00b", "codebook=a%00b", "seed=%00")) {
+      client
+          .post("/train?%s&%s".formatted(SMALL, query), NPY, rows)
+          .expectProblem(400, "INVALID_PARAMETER");
+    }
+    for (String path : List.of("/train?after=%00", "/encode/jobs?after=a%00b")) {
+      assertThat(client.get(path).status()).as(path).isIn(400, 404);
+    }
+    client
+        .post("/encode?version=%00", OCTETS, new byte[16])
+        .expectProblem(400, "INVALID_PARAMETER");
+  }
 }
