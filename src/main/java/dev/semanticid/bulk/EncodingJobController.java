@@ -30,6 +30,7 @@ import org.springframework.web.servlet.mvc.method.annotation.SseEmitter;
 
 /** {@code /encode/jobs}: sources in, files of codes out. */
 @RestController
+@ProblemResponse(status = "503", codes = "STORE_UNAVAILABLE")
 @Tag(name = "Bulk encode", description = "Jobs that encode all rows of a source into one file")
 class EncodingJobController {
 
@@ -86,7 +87,7 @@ class EncodingJobController {
           "DIMENSION_MISMATCH, UNSUPPORTED_SOURCE, SOURCE_NOT_FOUND, SOURCE_INVALID,"
               + " DESTINATION_INVALID, IDEMPOTENCY_KEY_REUSED")
   @ProblemResponse(status = "429", codes = "QUEUE_FULL")
-  @ProblemResponse(status = "503", codes = "NO_CODEBOOK, CODEBOOK_UNAVAILABLE")
+  @ProblemResponse(status = "503", codes = "NO_CODEBOOK, CODEBOOK_UNAVAILABLE, STORE_UNAVAILABLE")
   ResponseEntity<EncodingJob> submit(
       @RequestBody EncodingRequest body,
       @Parameter(

@@ -44,6 +44,7 @@ import org.springframework.web.servlet.mvc.method.annotation.StreamingResponseBo
 
 /** {@code /codebooks}: versions, aliases, and tensors in and out. */
 @RestController
+@ProblemResponse(status = "503", codes = "STORE_UNAVAILABLE")
 @Tag(
     name = "Codebooks",
     description = "Versions of codebooks, and the aliases that choose among them")
@@ -273,7 +274,7 @@ class CodebookController {
   @ProblemResponse(status = "408", codes = "REQUEST_TIMEOUT")
   @ProblemResponse(status = "409", codes = "ALIAS_CONFLICT")
   @ProblemResponse(status = "413", codes = "PAYLOAD_TOO_LARGE")
-  @ProblemResponse(status = "503", codes = "CODEBOOK_UNAVAILABLE")
+  @ProblemResponse(status = "503", codes = "CODEBOOK_UNAVAILABLE, STORE_UNAVAILABLE")
   AliasResponse move(
       @Parameter(example = "default") @PathVariable String name,
       @Parameter(example = "active") @PathVariable String alias,

@@ -164,7 +164,7 @@ public class CodebookRegistry implements DisposableBean {
       swap(load(name, version));
     } catch (DataAccessException | TransactionException e) {
       throw e;
-    } catch (RuntimeException e) {
+    } catch (RuntimeException | OutOfMemoryError e) {
       failures.put(name, new Failure(version, String.valueOf(e.getMessage()), System.nanoTime()));
       LOG.error(
           "codebook {} version {} cannot be served{}",

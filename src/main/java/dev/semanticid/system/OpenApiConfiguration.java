@@ -6,6 +6,7 @@ import io.swagger.v3.core.util.Json;
 import io.swagger.v3.oas.models.OpenAPI;
 import io.swagger.v3.oas.models.info.Info;
 import io.swagger.v3.oas.models.info.License;
+import java.lang.reflect.AnnotatedElement;
 import java.util.List;
 import org.springdoc.core.customizers.OperationCustomizer;
 import org.springframework.beans.factory.ObjectProvider;
@@ -51,14 +52,16 @@ class OpenApiConfiguration {
   @Bean
   OperationCustomizer problemResponses() {
     return (operation, handler) -> {
-      for (ProblemResponse problem :
-          AnnotatedElementUtils.getMergedRepeatableAnnotations(
-              handler.getMethod(), ProblemResponse.class)) {
-        HttpStatus status = HttpStatus.valueOf(Integer.parseInt(problem.status()));
-        List<String> codes = List.of(problem.codes().split(",\\s*"));
-        operation
-            .getResponses()
-            .addApiResponse(problem.status(), ProblemResponses.of(status, codes));
+      // The method's own replace those of its class.
+      for (AnnotatedElement element : List.of(handler.getBeanType(), handler.getMethod())) {
+        for (ProblemResponse problem :
+            AnnotatedElementUtils.getMergedRepeatableAnnotations(element, ProblemResponse.class)) {
+          HttpStatus status = HttpStatus.valueOf(Integer.parseInt(problem.status()));
+          List<String> codes = List.of(problem.codes().split(",\\s*"));
+          operation
+              .getResponses()
+              .addApiResponse(problem.status(), ProblemResponses.of(status, codes));
+        }
       }
       return operation;
     };

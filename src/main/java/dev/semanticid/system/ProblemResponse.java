@@ -6,8 +6,11 @@ import java.lang.annotation.Retention;
 import java.lang.annotation.RetentionPolicy;
 import java.lang.annotation.Target;
 
-/** Documents one error status of an operation with the problem codes it comes with. */
-@Target(ElementType.METHOD)
+/**
+ * Documents one error status of an operation, or of all that a controller has, with the problem
+ * codes it comes with.
+ */
+@Target({ElementType.TYPE, ElementType.METHOD})
 @Retention(RetentionPolicy.RUNTIME)
 @Repeatable(ProblemResponse.All.class)
 public @interface ProblemResponse {
@@ -19,7 +22,7 @@ public @interface ProblemResponse {
   String codes();
 
   /** Several of them. */
-  @Target(ElementType.METHOD)
+  @Target({ElementType.TYPE, ElementType.METHOD})
   @Retention(RetentionPolicy.RUNTIME)
   @interface All {
     /** Several of them. */

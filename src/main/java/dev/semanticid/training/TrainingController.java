@@ -51,6 +51,7 @@ import tools.jackson.databind.json.JsonMapper;
 
 /** {@code /train}: trainings in, jobs out. */
 @RestController
+@ProblemResponse(status = "503", codes = "STORE_UNAVAILABLE")
 @Tag(name = "Train", description = "Jobs that fit new codebooks and swap them in")
 class TrainingController {
 
