@@ -6,6 +6,8 @@ import java.nio.file.Path;
 import java.sql.Connection;
 import java.sql.SQLException;
 import java.time.Duration;
+import java.util.ArrayList;
+import java.util.List;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.extension.ExtendWith;
 import org.junit.jupiter.api.io.TempDir;
@@ -95,8 +97,9 @@ class PublishKillIT {
   }
 
   private static ServiceProcess start(PostgresServer.Database database, Path dataDir) {
-    String[] arguments = database.arguments().toArray(String[]::new);
-    return ServiceProcess.start(dataDir, arguments);
+    var arguments = new ArrayList<>(List.of(ServiceProcess.QUICK_START));
+    arguments.addAll(database.arguments());
+    return ServiceProcess.start(dataDir, arguments.toArray(String[]::new));
   }
 
   private static void hold(Connection connection, Moment moment) throws SQLException {
