@@ -24,7 +24,7 @@ import org.springframework.jdbc.core.simple.JdbcClient;
 class StoreKillIT {
 
   /** Kills at random moments besides those at every step; {@code -Psoak} does a hundred. */
-  private static final int RANDOM_KILLS = Integer.getInteger("soak.kills", 4);
+  private static final int RANDOM_KILLS = Integer.getInteger("soak.kills", 2);
 
   /** Steps that publishing is longer than. */
   private static final int MOST_STEPS = 60;

@@ -28,7 +28,7 @@ import tools.jackson.databind.JsonNode;
 class RestartIT {
 
   /** How often the service is killed; {@code -Psoak} does it a hundred times. */
-  private static final int KILLS = Integer.getInteger("soak.kills", 4);
+  private static final int KILLS = Integer.getInteger("soak.kills", 2);
 
   private static final int D = 16;
   private static final float[][] TRAINING = Embeddings.rows(600, D, 1);

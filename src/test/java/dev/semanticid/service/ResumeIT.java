@@ -29,7 +29,7 @@ import tools.jackson.databind.JsonNode;
 class ResumeIT {
 
   /** How often the service is killed during a job; {@code -Psoak} does it fifty times. */
-  private static final int KILLS = Integer.getInteger("soak.kills", 4) / 2;
+  private static final int KILLS = Integer.getInteger("soak.kills", 2) / 2;
 
   private static final int D = 64;
   private static final int N = 20_000;
