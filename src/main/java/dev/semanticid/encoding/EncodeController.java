@@ -148,7 +148,7 @@ class EncodeController {
   @ProblemResponse(status = "415", codes = "UNSUPPORTED_MEDIA_TYPE, UNSUPPORTED_CONTENT_ENCODING")
   @ProblemResponse(status = "422", codes = "DIMENSION_MISMATCH, NON_FINITE_VALUE")
   @ProblemResponse(status = "429", codes = "OVERLOADED, RATE_LIMITED")
-  @ProblemResponse(status = "503", codes = "NO_CODEBOOK, CODEBOOK_UNAVAILABLE")
+  @ProblemResponse(status = "503", codes = "NO_CODEBOOK, CODEBOOK_UNAVAILABLE, DEVICE_UNAVAILABLE")
   @ProblemResponse(status = "504", codes = "DEADLINE_EXCEEDED")
   void encode(
       @Parameter(description = "name of the codebook", example = "default")

@@ -1,10 +1,13 @@
 package dev.semanticid.system;
 
 import dev.semanticid.core.compute.ComputeBackend;
+import dev.semanticid.core.compute.FallbackBackend;
 import dev.semanticid.core.compute.Int8Backend;
 import dev.semanticid.core.compute.JavaBackend;
 import dev.semanticid.core.compute.WorkerPool;
 import dev.semanticid.core.quantizer.Screening;
+import dev.semanticid.cuda.CudaBackend;
+import dev.semanticid.cuda.CudaException;
 import dev.semanticid.nd4j.Nd4jBackend;
 import dev.semanticid.onednn.OneDnnBackend;
 import org.jspecify.annotations.Nullable;
@@ -38,6 +41,28 @@ class ComputeConfiguration {
     if (properties.backend() == SemanticIdProperties.Backend.CPU) {
       return new JavaBackend();
     }
+    if (properties.backend() != SemanticIdProperties.Backend.ND4J) {
+      try {
+        var device = new CudaBackend(properties.maxDeviceMemory().toBytes());
+        return properties.deviceFallback()
+            ? new FallbackBackend(
+                device,
+                () -> onCpu(properties),
+                failure -> LOG.error("the GPU has failed, computing on the CPU", failure))
+            : device;
+      } catch (CudaException e) {
+        if (properties.backend() == SemanticIdProperties.Backend.CUDA) {
+          throw new IllegalStateException(
+              "semantic-id.backend is cuda and cannot be: " + e.getMessage(), e);
+        }
+        LOG.info("not on a GPU by our own kernels: {}", e.getMessage());
+      }
+    }
+    return onCpu(properties);
+  }
+
+  /** ND4J, which may drive an older GPU, or plain Java. */
+  private static ComputeBackend onCpu(SemanticIdProperties properties) {
     Nd4jBackend.boundOffHeapMemory(properties.maxOffHeap().toBytes());
     try {
       return new Nd4jBackend(int8(properties.screening()));

@@ -92,6 +92,8 @@ public enum ProblemCode {
   NO_CODEBOOK(HttpStatus.SERVICE_UNAVAILABLE),
   /** A codebook that is there and cannot be served. */
   CODEBOOK_UNAVAILABLE(HttpStatus.SERVICE_UNAVAILABLE),
+  /** The GPU has failed. */
+  DEVICE_UNAVAILABLE(HttpStatus.SERVICE_UNAVAILABLE),
   /** The database does not answer; encoding with what is loaded goes on. */
   STORE_UNAVAILABLE(HttpStatus.SERVICE_UNAVAILABLE),
   /** More rows wait to be encoded than may wait; the client may try again later. */

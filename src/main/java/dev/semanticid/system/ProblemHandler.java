@@ -1,5 +1,6 @@
 package dev.semanticid.system;
 
+import dev.semanticid.core.compute.DeviceFailedException;
 import java.net.SocketTimeoutException;
 import java.sql.SQLException;
 import org.apache.catalina.connector.ClientAbortException;
@@ -100,6 +101,16 @@ class ProblemHandler extends ResponseEntityExceptionHandler {
                 ProblemCode.INVALID_PARAMETER, "texts must not contain the character U+0000"),
             request)
         : handle((Exception) exception, request);
+  }
+
+  /** The GPU is lost; readiness is off, and another replica answers. */
+  @ExceptionHandler
+  @Nullable ResponseEntity<Object> handle(DeviceFailedException exception, WebRequest request) {
+    LOG.warn("{}: {}", request.getDescription(false), exception.getMessage());
+    return handle(
+        new ProblemException(
+            ProblemCode.DEVICE_UNAVAILABLE, "the device has failed: " + exception.getMessage()),
+        request);
   }
 
   @Override

@@ -23,6 +23,9 @@ import org.springframework.util.unit.DataSize;
  * @param screening whether 8-bit products prove centroids wrong before anything else, where ND4J
  *     runs on the CPU
  * @param maxOffHeap memory that the backend may take outside the heap
+ * @param maxDeviceMemory memory that it may take on a GPU, by the backend cuda
+ * @param deviceFallback whether to compute on the CPU once a GPU has failed, by the backend cuda;
+ *     else the service is not ready any more
  * @param encoding settings of {@code /encode}
  * @param training settings of {@code /train}
  * @param jobs settings of all jobs
@@ -42,6 +45,8 @@ public record SemanticIdProperties(
     @DefaultValue("256MB") DataSize tableBudget,
     @DefaultValue("auto") Screening screening,
     @DefaultValue("2GB") DataSize maxOffHeap,
+    @DefaultValue("8GB") DataSize maxDeviceMemory,
+    @DefaultValue("false") boolean deviceFallback,
     @DefaultValue Encoding encoding,
     @DefaultValue Training training,
     @DefaultValue Jobs jobs,
@@ -54,8 +59,10 @@ public record SemanticIdProperties(
 
   /** Where dot products are computed. */
   public enum Backend {
-    /** ND4J, or plain Java where ND4J cannot be loaded. */
+    /** The first of cuda, nd4j and cpu that starts. */
     AUTO,
+    /** A GPU of compute capability 8.0 or later, by the NVIDIA driver and cuBLAS. */
+    CUDA,
     /** ND4J on whatever device its library on the class path drives. */
     ND4J,
     /** Plain Java. */
@@ -69,6 +76,9 @@ public record SemanticIdProperties(
         "semantic-id.table-budget must not be negative, got " + tableBudget);
     require(
         maxOffHeap.toBytes() > 0, "semantic-id.max-off-heap must be positive, got " + maxOffHeap);
+    require(
+        maxDeviceMemory.toBytes() > 0,
+        "semantic-id.max-device-memory must be positive, got " + maxDeviceMemory);
   }
 
   /** Threads that encode, and as many that do jobs. */

@@ -207,8 +207,7 @@ class OperationsIT {
 
   @Test
   void apiDescription_everyOperation_saysWhatItDoesAndHowItFails() {
-    Set<String> cannotFail =
-        Set.of("get /info", "get /v2", "get /v2/health/live");
+    Set<String> cannotFail = Set.of("get /info", "get /v2", "get /v2/health/live");
     for (Operation operation : operations()) {
       assertThat(operation.json().path("summary").asString(""))
           .as(operation.toString())

@@ -58,6 +58,20 @@ public interface ComputeBackend extends AutoCloseable {
     return null;
   }
 
+  /**
+   * Takes a codebook to the device, to encode whole rows there, or gives null where it cannot.
+   *
+   * @param model the codebook; its arrays are not kept
+   */
+  default @Nullable DeviceEncoder encoder(DeviceModel model) {
+    return null;
+  }
+
+  /** Why this backend computes no more, or null as long as it does. */
+  default @Nullable String failure() {
+    return null;
+  }
+
   @Override
   void close();
 }

@@ -91,4 +91,9 @@ final class GramTables {
   double entry(int j, int l, int k, int m) {
     return tables[j * levels + l][k * rows[j * levels + l][k].length + m];
   }
+
+  /** The tables at {@code j · L + l}, in float64, row-major; not copies. */
+  double[][] all() {
+    return tables;
+  }
 }

@@ -2,6 +2,7 @@ package dev.semanticid.core.quantizer;
 
 import dev.semanticid.core.clustering.RandomStream;
 import dev.semanticid.core.compute.ComputeBackend;
+import dev.semanticid.core.compute.DeviceEncoder;
 import dev.semanticid.core.compute.Int8Backend;
 import dev.semanticid.core.compute.WorkerPool;
 import dev.semanticid.core.vector.VectorBatch;
@@ -96,6 +97,12 @@ public final class ResidualQuantizer implements AutoCloseable {
       Screening screening,
       LongSupplier clock) {
     var stacked = new StackedCodebook(codebook, pool);
+    if (codebook.settings().beamSize() == 1) {
+      DeviceEncoder encoder = backend.encoder(stacked.deviceModel());
+      if (encoder != null) {
+        return new DevicePlan(stacked, encoder, backend);
+      }
+    }
     Int8Backend int8 = screening.int8(backend, codebook.dimension());
     if (int8 == null) {
       return new Float32Plan(stacked, backend);

@@ -1,7 +1,11 @@
 package dev.semanticid.core.quantizer;
 
 import dev.semanticid.core.clustering.Centroids;
+import dev.semanticid.core.compute.DeviceModel;
 import dev.semanticid.core.compute.WorkerPool;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.List;
 
 /** What the plans without residuals share about a codebook. */
 final class StackedCodebook {
@@ -41,6 +45,27 @@ final class StackedCodebook {
     for (int l = 0; l < codebook.levels(); l++) {
       zeroCodes[l] = codebook.centroids(l).nearest(new double[d], 0);
     }
+  }
+
+  /** What a device needs to know; not a copy. */
+  DeviceModel deviceModel() {
+    List<DeviceModel.Level> levels = new ArrayList<>();
+    for (int l = 0; l < codebook.levels(); l++) {
+      Centroids level = codebook.centroids(l);
+      double[] offsets = new double[level.width()];
+      Arrays.setAll(offsets, level::offset);
+      levels.add(
+          new DeviceModel.Level(
+              level.width(),
+              level.data(),
+              offsets,
+              level.squaredNorms(),
+              level.norms(),
+              level.maxNorm(),
+              level.maxWeight()));
+    }
+    return new DeviceModel(
+        codebook.dimension(), codebook.normalizeResiduals(), levels, tables.all(), zeroCodes);
   }
 
   /** Whether the stacked centroids and each table fit an array. */

@@ -6,19 +6,19 @@ import java.util.random.RandomGenerator;
  * Rows made to break a fast path: half-way between two centroids and one ulp to either side, on
  * centroids and next to them, zero, huge and tiny, at every level of the codebook.
  */
-final class AdversarialRows {
+public final class AdversarialRows {
 
   private final Codebook codebook;
   private final RandomGenerator random;
   private final int d;
 
-  AdversarialRows(Codebook codebook, RandomGenerator random) {
+  public AdversarialRows(Codebook codebook, RandomGenerator random) {
     this.codebook = codebook;
     this.random = random;
     this.d = codebook.dimension();
   }
 
-  float[] make(int n) {
+  public float[] make(int n) {
     float[] rows = new float[n * d];
     for (int row = 0; row < n; row++) {
       float[] x = one(row % 9);

@@ -7,6 +7,9 @@ import dev.semanticid.core.compute.ExactInt8;
 import dev.semanticid.core.compute.JavaBackend;
 import dev.semanticid.core.compute.WorkerPool;
 import dev.semanticid.core.vector.VectorBatch;
+import dev.semanticid.cuda.CudaBackend;
+import dev.semanticid.cuda.CudaException;
+import dev.semanticid.cuda.EmulatedGpu;
 import dev.semanticid.nd4j.Nd4jBackend;
 import dev.semanticid.onednn.OneDnnBackend;
 import java.util.ArrayList;
@@ -58,6 +61,12 @@ class ResidualQuantizerExactnessTest {
   void startBackends() {
     backends.add(new JavaBackend());
     backends.add(new Nd4jBackend());
+    EmulatedGpu.start().ifPresent(backends::add);
+    try {
+      backends.add(new CudaBackend(1L << 32));
+    } catch (CudaException e) {
+      System.out.println("Exactness was not tested on a GPU: " + e.getMessage());
+    }
     screening.add(ExactInt8.beside(new JavaBackend(), new OneDnnBackend()));
     for (int largest : new int[] {2, 6, 30, 126, 254}) {
       screening.add(ExactInt8.beside(new JavaBackend(), new ExactInt8(largest)));

@@ -1,0 +1,57 @@
+package dev.semanticid.cuda;
+
+import java.lang.foreign.Arena;
+import java.lang.foreign.FunctionDescriptor;
+import java.lang.foreign.Linker;
+import java.lang.foreign.MemoryLayout;
+import java.lang.foreign.SymbolLookup;
+import java.lang.foreign.ValueLayout;
+import java.lang.invoke.MethodHandle;
+import java.util.List;
+
+/** A shared library whose functions return a status of 32 bits. */
+@SuppressWarnings("restricted")
+final class NativeLibrary {
+
+  private final SymbolLookup symbols;
+  private final String name;
+
+  private NativeLibrary(SymbolLookup symbols, String name) {
+    this.symbols = symbols;
+    this.name = name;
+  }
+
+  /**
+   * Opens the first that is there.
+   *
+   * @param what it is, in words
+   * @param names file names, as the dynamic linker looks for them, or paths
+   * @throws CudaException if none is
+   */
+  static NativeLibrary open(String what, List<String> names) {
+    for (String name : names) {
+      try {
+        return new NativeLibrary(SymbolLookup.libraryLookup(name, Arena.global()), name);
+      } catch (IllegalArgumentException e) {
+        // the next one
+      }
+    }
+    throw new CudaException(
+        "%s is not on this machine (looked for %s)".formatted(what, String.join(", ", names)));
+  }
+
+  /** Its file's name. */
+  String name() {
+    return name;
+  }
+
+  /** A function of these arguments. */
+  MethodHandle function(String symbol, MemoryLayout... arguments) {
+    return Linker.nativeLinker()
+        .downcallHandle(
+            symbols
+                .find(symbol)
+                .orElseThrow(() -> new CudaException(name + " has no function " + symbol)),
+            FunctionDescriptor.of(ValueLayout.JAVA_INT, arguments));
+  }
+}
