@@ -85,7 +85,9 @@ class CompareController {
       status = "422",
       codes = "DIMENSION_MISMATCH, CODEBOOK_MISMATCH, NON_FINITE_VALUE")
   @ProblemResponse(status = "429", codes = "OVERLOADED, RATE_LIMITED")
-  @ProblemResponse(status = "503", codes = "CODEBOOK_UNAVAILABLE, DEVICE_UNAVAILABLE, STORE_UNAVAILABLE")
+  @ProblemResponse(
+      status = "503",
+      codes = "CODEBOOK_UNAVAILABLE, DEVICE_UNAVAILABLE, STORE_UNAVAILABLE")
   @ProblemResponse(status = "504", codes = "DEADLINE_EXCEEDED")
   Comparison compare(
       @Parameter(example = "default") @PathVariable String name,
