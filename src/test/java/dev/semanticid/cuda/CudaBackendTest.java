@@ -73,7 +73,7 @@ class CudaBackendTest {
   void codebooks_closed_giveTheirMemoryBack() {
     CudaBackend backend = EmulatedGpu.start().orElseThrow();
     try (backend;
-        var pool = new WorkerPool(2, "test")) {
+        var pool = new WorkerPool(1, "test")) {
       encode(backend, codebook(3), pool);
       long lanes = backend.deviceBytes();
       int[] codes = encode(backend, codebook(3), pool);
