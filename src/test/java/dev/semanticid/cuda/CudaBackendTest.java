@@ -73,15 +73,17 @@ class CudaBackendTest {
   void codebooks_closed_giveTheirMemoryBack() {
     CudaBackend backend = EmulatedGpu.start().orElseThrow();
     try (backend;
-        var pool = new WorkerPool(1, "test")) {
-      encode(backend, codebook(3), pool);
-      long lanes = backend.deviceBytes();
+        var pool = new WorkerPool(2, "test")) {
+      long before = backend.deviceBytes();
+      try (var quantizer = new ResidualQuantizer(codebook(3), backend, pool, Long.MAX_VALUE)) {
+        assertThat(backend.deviceBytes() - before).isEqualTo(quantizer.residentBytes());
+      }
+      assertThat(backend.deviceBytes()).isEqualTo(before);
       int[] codes = encode(backend, codebook(3), pool);
-      assertThat(backend.deviceBytes()).isEqualTo(lanes);
       assertThat(encode(backend, codebook(3), pool)).isEqualTo(codes);
       assertThat(encode(backend, codebook(20), pool)).hasSize(500 * 20);
     }
-    assertThat(backend.deviceBytes()).isZero();
+    assertThat(backend.deviceBytes()).as("with what batches had").isZero();
   }
 
   @Test
