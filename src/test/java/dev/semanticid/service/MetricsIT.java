@@ -127,7 +127,7 @@ class MetricsIT {
     double count = client.metric(name + "_count");
     Await.until(
         "sampled rows",
-        Duration.ofSeconds(20),
+        Duration.ofSeconds(60),
         () -> {
           client.encode("", rows);
           return client.metric(name + "_count") >= count + 8;
