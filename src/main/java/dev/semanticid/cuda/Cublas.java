@@ -8,7 +8,6 @@ import static java.lang.foreign.ValueLayout.JAVA_LONG;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.invoke.MethodHandle;
-import java.util.List;
 
 /** The functions of cuBLAS that the backend uses. */
 final class Cublas {
@@ -32,11 +31,10 @@ final class Cublas {
   private final MemorySegment zero;
 
   /**
-   * @param library file names or paths of cuBLAS
-   * @throws CudaException if there is none
+   * @param blas cuBLAS
+   * @throws CudaException if it lacks a function
    */
-  Cublas(List<String> library) {
-    NativeLibrary blas = NativeLibrary.open("cuBLAS", library);
+  Cublas(NativeLibrary blas) {
     this.name = blas.name();
     this.create = blas.function("cublasCreate_v2", ADDRESS);
     this.destroy = blas.function("cublasDestroy_v2", ADDRESS);
@@ -109,7 +107,7 @@ final class Cublas {
   }
 
   private static void call(String what, MethodHandle handle, Object... arguments) {
-    int status = CudaDriver.status(handle, arguments);
+    int status = NativeLibrary.status(handle, arguments);
     if (status == ALLOCATION_FAILED) {
       throw new OutOfMemoryError(what + ": the device's memory does not suffice");
     }

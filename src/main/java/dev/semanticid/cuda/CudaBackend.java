@@ -10,13 +10,14 @@ import java.io.UncheckedIOException;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.nio.charset.StandardCharsets;
-import java.util.List;
 import java.util.Objects;
 import java.util.Queue;
 import java.util.concurrent.ConcurrentLinkedQueue;
 import java.util.concurrent.Semaphore;
 import java.util.function.Consumer;
 import java.util.function.Function;
+import java.util.stream.IntStream;
+import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -27,18 +28,15 @@ import org.jspecify.annotations.Nullable;
 public final class CudaBackend implements ComputeBackend {
 
   /** Batches in flight. */
-  private static final int LANES = 8;
+  private static final int LANES = 16;
 
-  static final List<String> DRIVER = List.of("libcuda.so.1");
+  /** The kernels are compiled for this compute capability and later ones. */
+  private static final int OLDEST_MAJOR = 8;
 
-  /** The newest first; where LD_LIBRARY_PATH does not lead to it, where installers put it. */
-  static final List<String> BLAS =
-      List.of(
-          "libcublas.so.13",
-          "libcublas.so.12",
-          "/usr/local/cuda/lib64/libcublas.so.13",
-          "/usr/local/cuda/lib64/libcublas.so.12");
+  private static final int OLDEST_CUBLAS = 12;
+  private static final int NEWEST_CUBLAS = 13;
 
+  private final CudaDevice device;
   private final CudaDriver driver;
   private final Cublas blas;
   private final DeviceMemory memory;
@@ -54,15 +52,41 @@ public final class CudaBackend implements ComputeBackend {
    * @throws CudaException if there is none that the kernels run on, or no cuBLAS, with the reason
    */
   public CudaBackend(long memoryLimit) {
-    this(DRIVER, BLAS, memoryLimit);
+    this(CudaDevice.driverLibrary(), null, memoryLimit);
   }
 
-  CudaBackend(List<String> driver, List<String> blas, long memoryLimit) {
-    this.driver = new CudaDriver(driver, ptx());
-    this.blas = new Cublas(blas);
-    this.memory = new DeviceMemory(this.driver, memoryLimit);
-    this.quantize = this.driver.kernel("quantize");
-    idle.add(new Lane(this.driver, this.blas, memory));
+  /**
+   * As the other one, with libraries of the caller's.
+   *
+   * @param library the driver
+   * @param cublas null for the machine's
+   */
+  CudaBackend(NativeLibrary library, @Nullable NativeLibrary cublas, long memoryLimit) {
+    this.device = CudaDevice.first(library);
+    if (device.major() < OLDEST_MAJOR) {
+      throw new CudaException(
+          "%s: the kernels need compute capability %d.0 or later".formatted(device, OLDEST_MAJOR));
+    }
+    this.blas = new Cublas(cublas == null ? cublas(device.driver() / 1000) : cublas);
+    this.driver = new CudaDriver(library, device.ordinal(), ptx());
+    this.memory = new DeviceMemory(driver, memoryLimit);
+    this.quantize = driver.kernel("quantize");
+    idle.add(new Lane(driver, blas, memory));
+  }
+
+  /**
+   * The newest cuBLAS that the driver is new enough for: where LD_LIBRARY_PATH leads to it, or
+   * where installers put it.
+   */
+  private static NativeLibrary cublas(int driver) {
+    return NativeLibrary.open(
+        "cuBLAS",
+        IntStream.rangeClosed(OLDEST_CUBLAS, NEWEST_CUBLAS)
+            .map(i -> OLDEST_CUBLAS + NEWEST_CUBLAS - i)
+            .filter(version -> version <= Math.max(driver, OLDEST_CUBLAS))
+            .mapToObj(version -> "libcublas.so." + version)
+            .flatMap(name -> Stream.of(name, "/usr/local/cuda/lib64/" + name))
+            .toList());
   }
 
   private static String ptx() {
@@ -80,7 +104,7 @@ public final class CudaBackend implements ComputeBackend {
 
   @Override
   public String device() {
-    return "%s, %s".formatted(driver.description(), blas.name());
+    return "%s, %s".formatted(device, blas.name());
   }
 
   @Override
@@ -155,7 +179,7 @@ public final class CudaBackend implements ComputeBackend {
     return e == null ? null : e.getMessage();
   }
 
-  /** Memory that is taken on the device, in bytes. */
+  @Override
   public long deviceBytes() {
     return memory.taken();
   }
@@ -205,9 +229,11 @@ public final class CudaBackend implements ComputeBackend {
     public void multiply(float[] vectors, int offset, int n, float[] products) {
       runOnLane(lane -> {
         long bytes = 4L * n * rows;
-        lane.multiply(vectors, offset, n, dimension, matrix, rows, bytes);
+        long there = lane.send(vectors, offset, n * dimension, bytes);
+        long result = lane.products(bytes);
+        lane.multiply(there, n, matrix, rows, dimension, result);
         MemorySegment host = lane.host(bytes);
-        driver.copyToHost(host, lane.products(), bytes, lane.stream());
+        driver.copyToHost(host, result, bytes, lane.stream());
         driver.synchronize(lane.stream());
         MemorySegment.copy(host, ValueLayout.JAVA_FLOAT, 0, products, 0, n * rows);
       });

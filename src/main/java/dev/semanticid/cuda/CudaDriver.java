@@ -7,7 +7,6 @@ import static java.lang.foreign.ValueLayout.JAVA_LONG;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.invoke.MethodHandle;
-import java.util.List;
 
 /**
  * The functions of the CUDA driver API that the backend uses, on one device's primary context.
@@ -16,11 +15,6 @@ import java.util.List;
 @SuppressWarnings("restricted")
 final class CudaDriver {
 
-  /** The kernels are compiled for this compute capability and later ones. */
-  static final int OLDEST_MAJOR = 8;
-
-  private static final int COMPUTE_CAPABILITY_MAJOR = 75;
-  private static final int COMPUTE_CAPABILITY_MINOR = 76;
   private static final int OUT_OF_MEMORY = 2;
 
   private final MethodHandle errorName;
@@ -41,17 +35,17 @@ final class CudaDriver {
   private final int ordinal;
   private final MemorySegment context;
   private final MemorySegment module;
-  private final String description;
 
   /**
-   * Takes the first device.
+   * Takes a device.
    *
-   * @param library file names or paths of the driver
+   * @param driver the driver's library
+   * @param ordinal the device's number there
    * @param ptx the kernels
-   * @throws CudaException if there is none, or one that is too old, with the reason
+   * @throws CudaException if it does not work, with the reason
    */
-  CudaDriver(List<String> library, String ptx) {
-    NativeLibrary driver = NativeLibrary.open("the NVIDIA driver", library);
+  CudaDriver(NativeLibrary driver, int ordinal, String ptx) {
+    this.ordinal = ordinal;
     errorName = driver.function("cuGetErrorName", JAVA_INT, ADDRESS);
     errorString = driver.function("cuGetErrorString", JAVA_INT, ADDRESS);
     setCurrent = driver.function("cuCtxSetCurrent", ADDRESS);
@@ -81,37 +75,7 @@ final class CudaDriver {
     moduleFunction = driver.function("cuModuleGetFunction", ADDRESS, ADDRESS, ADDRESS);
     contextRelease = driver.function("cuDevicePrimaryCtxRelease_v2", JAVA_INT);
     try (Arena arena = Arena.ofConfined()) {
-      MemorySegment number = arena.allocate(JAVA_INT);
       MemorySegment pointer = arena.allocate(ADDRESS);
-      call("cuInit", driver.function("cuInit", JAVA_INT), 0);
-      call("cuDeviceGetCount", driver.function("cuDeviceGetCount", ADDRESS), number);
-      if (number.get(JAVA_INT, 0) == 0) {
-        throw new CudaException("the NVIDIA driver finds no GPU");
-      }
-      call("cuDeviceGet", driver.function("cuDeviceGet", ADDRESS, JAVA_INT), number, 0);
-      ordinal = number.get(JAVA_INT, 0);
-      MethodHandle attribute = driver.function("cuDeviceGetAttribute", ADDRESS, JAVA_INT, JAVA_INT);
-      call("cuDeviceGetAttribute", attribute, number, COMPUTE_CAPABILITY_MAJOR, ordinal);
-      int major = number.get(JAVA_INT, 0);
-      call("cuDeviceGetAttribute", attribute, number, COMPUTE_CAPABILITY_MINOR, ordinal);
-      int minor = number.get(JAVA_INT, 0);
-      MemorySegment name = arena.allocate(256);
-      call(
-          "cuDeviceGetName",
-          driver.function("cuDeviceGetName", ADDRESS, JAVA_INT, JAVA_INT),
-          name,
-          (int) name.byteSize(),
-          ordinal);
-      call("cuDriverGetVersion", driver.function("cuDriverGetVersion", ADDRESS), number);
-      int version = number.get(JAVA_INT, 0);
-      description =
-          "%s, compute capability %d.%d, driver for CUDA %d.%d"
-              .formatted(name.getString(0), major, minor, version / 1000, version % 1000 / 10);
-      if (major < OLDEST_MAJOR) {
-        throw new CudaException(
-            "%s: the kernels need compute capability %d.0 or later"
-                .formatted(description, OLDEST_MAJOR));
-      }
       call(
           "cuDevicePrimaryCtxRetain",
           driver.function("cuDevicePrimaryCtxRetain", ADDRESS, JAVA_INT),
@@ -126,11 +90,6 @@ final class CudaDriver {
           arena.allocateFrom(ptx));
       module = pointer.get(ADDRESS, 0);
     }
-  }
-
-  /** The device in words. */
-  String description() {
-    return description;
   }
 
   /** Calls of this thread are for this device from now on; every thread has to say so. */
@@ -239,7 +198,7 @@ final class CudaDriver {
   }
 
   private void call(String what, MethodHandle handle, Object... arguments) {
-    int status = status(handle, arguments);
+    int status = NativeLibrary.status(handle, arguments);
     if (status == OUT_OF_MEMORY) {
       throw new OutOfMemoryError(what + ": the device's memory does not suffice");
     }
@@ -249,21 +208,10 @@ final class CudaDriver {
     }
   }
 
-  /** Calls a function of the driver or of cuBLAS. */
-  static int status(MethodHandle handle, Object... arguments) {
-    try {
-      return (int) handle.invokeWithArguments(arguments);
-    } catch (RuntimeException | Error e) {
-      throw e;
-    } catch (Throwable e) {
-      throw new IllegalStateException(e);
-    }
-  }
-
   private static String text(MethodHandle handle, int status) {
     try (Arena arena = Arena.ofConfined()) {
       MemorySegment pointer = arena.allocate(ADDRESS);
-      return status(handle, status, pointer) == 0
+      return NativeLibrary.status(handle, status, pointer) == 0
           ? pointer.get(ADDRESS, 0).reinterpret(Long.MAX_VALUE).getString(0)
           : "status " + status;
     }

@@ -139,15 +139,8 @@ final class CudaEncoder implements DeviceEncoder {
       CudaDriver driver = backend.driver();
       long bytes = 4L * n * levels;
       long result = lane.codes(bytes);
-      lane.multiply(vectors, offset, n, dimension, matrix, totalWidth, bytes);
-      try (Arena call = Arena.ofConfined()) {
-        driver.launch(
-            backend.quantize(),
-            (n + ROWS_PER_BLOCK - 1) / ROWS_PER_BLOCK,
-            ROWS_PER_BLOCK * WARP,
-            lane.stream(),
-            parameters(call, lane, n, result));
-      }
+      long there = lane.send(vectors, offset, n * dimension, bytes);
+      encodeThere(lane, there, n, lane.products(4L * n * totalWidth), result);
       MemorySegment host = lane.host(bytes);
       driver.copyToHost(host, result, bytes, lane.stream());
       driver.synchronize(lane.stream());
@@ -155,17 +148,34 @@ final class CudaEncoder implements DeviceEncoder {
     });
   }
 
-  /** Addresses of the kernel's arguments. */
-  private MemorySegment parameters(Arena call, Lane lane, int n, long result) {
-    MemorySegment addresses = call.allocate(ValueLayout.ADDRESS, 5);
-    addresses.setAtIndex(ValueLayout.ADDRESS, 0, argument);
-    addresses.setAtIndex(
-        ValueLayout.ADDRESS, 1, call.allocateFrom(ValueLayout.JAVA_LONG, lane.vectors()));
-    addresses.setAtIndex(
-        ValueLayout.ADDRESS, 2, call.allocateFrom(ValueLayout.JAVA_LONG, lane.products()));
-    addresses.setAtIndex(ValueLayout.ADDRESS, 3, call.allocateFrom(ValueLayout.JAVA_INT, n));
-    addresses.setAtIndex(ValueLayout.ADDRESS, 4, call.allocateFrom(ValueLayout.JAVA_LONG, result));
-    return addresses;
+  /**
+   * Begins to encode rows that are on the device; all addresses are there.
+   *
+   * @param vectors n × d
+   * @param products receives n × all centroids
+   * @param codes receives n × L
+   */
+  void encodeThere(Lane lane, long vectors, int n, long products, long codes) {
+    lane.multiply(vectors, n, matrix, totalWidth, dimension, products);
+    try (Arena call = Arena.ofConfined()) {
+      MemorySegment parameters = call.allocate(ValueLayout.ADDRESS, 5);
+      parameters.setAtIndex(ValueLayout.ADDRESS, 0, argument);
+      parameters.setAtIndex(
+          ValueLayout.ADDRESS, 1, call.allocateFrom(ValueLayout.JAVA_LONG, vectors));
+      parameters.setAtIndex(
+          ValueLayout.ADDRESS, 2, call.allocateFrom(ValueLayout.JAVA_LONG, products));
+      parameters.setAtIndex(ValueLayout.ADDRESS, 3, call.allocateFrom(ValueLayout.JAVA_INT, n));
+      parameters.setAtIndex(
+          ValueLayout.ADDRESS, 4, call.allocateFrom(ValueLayout.JAVA_LONG, codes));
+      backend
+          .driver()
+          .launch(
+              backend.quantize(),
+              (n + ROWS_PER_BLOCK - 1) / ROWS_PER_BLOCK,
+              ROWS_PER_BLOCK * WARP,
+              lane.stream(),
+              parameters);
+    }
   }
 
   @Override

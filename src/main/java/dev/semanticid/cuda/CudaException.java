@@ -7,7 +7,7 @@ public final class CudaException extends DeviceFailedException {
 
   private static final long serialVersionUID = 1L;
 
-  CudaException(String message) {
+  public CudaException(String message) {
     super(message);
   }
 }

@@ -44,15 +44,7 @@ final class Lane {
     return stream;
   }
 
-  long vectors() {
-    return vectors;
-  }
-
-  long products() {
-    return products;
-  }
-
-  /** Room for so many bytes of codes. */
+  /** Room for so many bytes of codes on the device; what was in it is gone. */
   long codes(long bytes) {
     if (codeBytes < bytes) {
       memory.free(codes, codeBytes);
@@ -61,6 +53,17 @@ final class Lane {
       codeBytes = bytes;
     }
     return codes;
+  }
+
+  /** Room for so many bytes of products on the device; what was in it is gone. */
+  long products(long bytes) {
+    if (productBytes < bytes) {
+      memory.free(products, productBytes);
+      productBytes = 0;
+      products = memory.allocate(bytes);
+      productBytes = bytes;
+    }
+    return products;
   }
 
   /** Pinned memory of this machine, of at least so many bytes; what was in it is gone. */
@@ -74,13 +77,11 @@ final class Lane {
   }
 
   /**
-   * Begins {@link #products} = {@link #vectors} · matrixᵀ with vectors of the caller's.
+   * Begins to copy vectors to the device; gives their address there.
    *
-   * @param hostBytes what {@link #host} will be asked for before this is done
+   * @param hostBytes what {@link #host} will be asked for before they have arrived
    */
-  void multiply(
-      float[] from, int offset, int n, int dimension, long matrix, int rows, long hostBytes) {
-    int length = n * dimension;
+  long send(float[] from, int offset, int length, long hostBytes) {
     long bytes = 4L * length;
     if (vectorBytes < bytes) {
       memory.free(vectors, vectorBytes);
@@ -88,21 +89,14 @@ final class Lane {
       vectors = memory.allocate(bytes);
       vectorBytes = bytes;
     }
-    long resultBytes = 4L * n * rows;
-    if (productBytes < resultBytes) {
-      memory.free(products, productBytes);
-      productBytes = 0;
-      products = memory.allocate(resultBytes);
-      productBytes = resultBytes;
-    }
     MemorySegment staging = host(Math.max(bytes, hostBytes));
     MemorySegment.copy(from, offset, staging, ValueLayout.JAVA_FLOAT, 0, length);
     driver.copyToDevice(vectors, staging, bytes, stream);
-    multiplyThere(vectors, n, matrix, rows, dimension, products);
+    return vectors;
   }
 
   /** Begins products = vectors · matrixᵀ, all on the device. */
-  void multiplyThere(long from, int n, long matrix, int rows, int dimension, long into) {
+  void multiply(long from, int n, long matrix, int rows, int dimension, long into) {
     blas.multiply(handle, from, n, matrix, rows, dimension, into);
   }
 

@@ -45,6 +45,17 @@ final class NativeLibrary {
     return name;
   }
 
+  /** Calls a function; returns its status. */
+  static int status(MethodHandle function, Object... arguments) {
+    try {
+      return (int) function.invokeWithArguments(arguments);
+    } catch (RuntimeException | Error e) {
+      throw e;
+    } catch (Throwable e) {
+      throw new IllegalStateException(e);
+    }
+  }
+
   /** A function of these arguments. */
   MethodHandle function(String symbol, MemoryLayout... arguments) {
     return Linker.nativeLinker()

@@ -7,9 +7,15 @@ import dev.semanticid.core.compute.JavaBackend;
 import dev.semanticid.core.compute.WorkerPool;
 import dev.semanticid.core.quantizer.Screening;
 import dev.semanticid.cuda.CudaBackend;
+import dev.semanticid.cuda.CudaDevice;
 import dev.semanticid.cuda.CudaException;
+import dev.semanticid.cuda.GpuCode;
 import dev.semanticid.nd4j.Nd4jBackend;
+import dev.semanticid.nd4j.Nd4jCuda;
 import dev.semanticid.onednn.OneDnnBackend;
+import java.io.IOException;
+import java.io.UncheckedIOException;
+import java.nio.file.Path;
 import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -47,7 +53,7 @@ class ComputeConfiguration {
         return properties.deviceFallback()
             ? new FallbackBackend(
                 device,
-                () -> onCpu(properties),
+                () -> Nd4jCuda.isThere() ? new JavaBackend() : byNd4j(properties),
                 failure -> LOG.error("the GPU has failed, computing on the CPU", failure))
             : device;
       } catch (CudaException e) {
@@ -58,13 +64,16 @@ class ComputeConfiguration {
         LOG.info("not on a GPU by our own kernels: {}", e.getMessage());
       }
     }
-    return onCpu(properties);
+    return byNd4j(properties);
   }
 
-  /** ND4J, which may drive an older GPU, or plain Java. */
-  private static ComputeBackend onCpu(SemanticIdProperties properties) {
+  /** ND4J, on a CPU or an older GPU as it was built for, or else plain Java. */
+  private static ComputeBackend byNd4j(SemanticIdProperties properties) {
     Nd4jBackend.boundOffHeapMemory(properties.maxOffHeap().toBytes());
     try {
+      if (Nd4jCuda.isThere()) {
+        requireCode(CudaDevice.first());
+      }
       return new Nd4jBackend(int8(properties.screening()));
     } catch (RuntimeException | LinkageError e) {
       if (properties.backend() == SemanticIdProperties.Backend.ND4J) {
@@ -73,6 +82,21 @@ class ComputeConfiguration {
       }
       LOG.warn("ND4J cannot be loaded, computing in plain Java, which is slower: {}", e.toString());
       return new JavaBackend();
+    }
+  }
+
+  /** A GPU that ND4J's library has no code for would end the process at the first product. */
+  private static void requireCode(CudaDevice device) {
+    Path library = Nd4jCuda.load();
+    try {
+      GpuCode code = GpuCode.of(library);
+      if (!code.runsOn(device)) {
+        throw new CudaException(
+            "%s: ND4J's library %s has no code for it, but %s"
+                .formatted(device, library.getFileName(), code));
+      }
+    } catch (IOException e) {
+      throw new UncheckedIOException("ND4J's library for GPUs cannot be read", e);
     }
   }
 

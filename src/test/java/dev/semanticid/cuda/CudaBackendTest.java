@@ -133,14 +133,14 @@ class CudaBackendTest {
       float[] products = new float[4];
       resident.multiply(rows, 0, 1, products);
       try {
-        CudaDriver.status(fail, 214);
+        NativeLibrary.status(fail, 214);
         assertThatThrownBy(() -> onlyThere.encode(batch)).isInstanceOf(CudaException.class);
         assertThat(both.encode(batch)).isEqualTo(codes);
         float[] again = new float[4];
         resident.multiply(rows, 0, 1, again);
         assertThat(again[0]).isCloseTo(products[0], within(1e-4f));
       } finally {
-        CudaDriver.status(fail, 0);
+        NativeLibrary.status(fail, 0);
       }
       assertThatThrownBy(() -> onlyThere.encode(batch))
           .as("what failed stays failed")
@@ -159,14 +159,19 @@ class CudaBackendTest {
 
   @Test
   void start_withoutDriverOrLibrary_saysWhatIsMissing() {
-    List<String> none = List.of("libnothing.so.1");
-    List<String> emulator = List.of(EmulatedGpu.library().orElseThrow().toString());
-    assertThatThrownBy(() -> new CudaBackend(none, emulator, 1 << 30))
+    assertThatThrownBy(
+            () -> NativeLibrary.open("the NVIDIA driver", List.of("libnothing.so.1", "/none")))
         .isInstanceOf(CudaException.class)
         .hasMessageContaining("the NVIDIA driver is not on this machine")
-        .hasMessageContaining("libnothing.so.1");
-    assertThatThrownBy(() -> new CudaBackend(emulator, none, 1 << 30))
+        .hasMessageContaining("libnothing.so.1, /none");
+    NativeLibrary emulator =
+        NativeLibrary.open("", List.of(EmulatedGpu.library().orElseThrow().toString()));
+    NativeLibrary another = NativeLibrary.open("", List.of("libc.so.6"));
+    assertThatThrownBy(() -> new CudaBackend(emulator, another, 1 << 30))
         .isInstanceOf(CudaException.class)
-        .hasMessageContaining("cuBLAS is not on this machine");
+        .hasMessageContaining("libc.so.6 has no function cublasCreate_v2");
+    assertThatThrownBy(() -> new CudaBackend(another, emulator, 1 << 30))
+        .isInstanceOf(CudaException.class)
+        .hasMessageContaining("libc.so.6 has no function cuInit");
   }
 }

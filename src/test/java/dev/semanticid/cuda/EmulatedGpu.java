@@ -27,9 +27,25 @@ public final class EmulatedGpu {
   static Optional<CudaBackend> start(long memoryLimit) {
     return library()
         .map(file -> {
-          List<String> names = List.of(file.toString());
-          return new CudaBackend(names, names, memoryLimit);
+          NativeLibrary emulator = NativeLibrary.open("the emulator", List.of(file.toString()));
+          return new CudaBackend(emulator, emulator, memoryLimit);
         });
+  }
+
+  /**
+   * A folder for LD_LIBRARY_PATH, where driver and cuBLAS are found by their names.
+   *
+   * @param parent where it is made
+   */
+  public static Optional<Path> folder(Path parent) throws IOException {
+    if (LIBRARY.isEmpty()) {
+      return Optional.empty();
+    }
+    Path folder = Files.createDirectory(parent.resolve("emulator"));
+    for (String name : List.of("libcuda.so.1", "libcublas.so.12")) {
+      Files.createSymbolicLink(folder.resolve(name), LIBRARY.get());
+    }
+    return Optional.of(folder);
   }
 
   /** The emulator, compiled. */

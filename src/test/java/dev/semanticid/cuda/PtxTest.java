@@ -21,7 +21,7 @@ class PtxTest {
   /** The compiler that the shipped file is from; others give other, equally good code. */
   private static final String COMPILER = "release 13.0";
 
-  private static String run(String... command) throws IOException, InterruptedException {
+  static String run(String... command) throws IOException, InterruptedException {
     Process process = new ProcessBuilder(List.of(command)).redirectErrorStream(true).start();
     String output = new String(process.getInputStream().readAllBytes(), StandardCharsets.UTF_8);
     assertThat(process.waitFor(2, TimeUnit.MINUTES)).isTrue();
@@ -30,7 +30,7 @@ class PtxTest {
   }
 
   /** Whether the CUDA toolkit is here, which only those need who change the kernels. */
-  private static boolean hasToolkit() throws InterruptedException {
+  static boolean hasToolkit() throws InterruptedException {
     try {
       if (run("nvcc", "--version").contains(COMPILER)) {
         return true;
