@@ -1,5 +1,6 @@
 package dev.semanticid.job;
 
+import dev.semanticid.core.compute.DeviceFailedException;
 import dev.semanticid.core.format.FormatException;
 import dev.semanticid.core.quantizer.NonFiniteVectorException;
 import dev.semanticid.job.Job.State;
@@ -401,12 +402,7 @@ public final class JobRunner implements SmartLifecycle {
   /** Jobs under way keep a checkpoint and stop; what waits goes on waiting in the database. */
   @Override
   public void stop() {
-    running = false;
-    unfinished.values().forEach(execution -> execution.run.stop());
-    worker.shutdown();
-    worker.getQueue().clear();
-    chores.forEach(chore -> chore.cancel(false));
-    clock.shutdown();
+    halt();
     try {
       if (!worker.awaitTermination(STOP_SECONDS, TimeUnit.SECONDS)) {
         LOG.warn("a {} job did not stop in time; the next start continues it", kind);
@@ -414,6 +410,15 @@ public final class JobRunner implements SmartLifecycle {
     } catch (InterruptedException e) {
       Thread.currentThread().interrupt();
     }
+  }
+
+  private void halt() {
+    running = false;
+    unfinished.values().forEach(execution -> execution.run.stop());
+    worker.shutdown();
+    worker.getQueue().clear();
+    chores.forEach(chore -> chore.cancel(false));
+    clock.shutdown();
   }
 
   /** One job on its way through the worker. */
@@ -468,6 +473,11 @@ public final class JobRunner implements SmartLifecycle {
         return stored(() -> store.cancel(job)) ? State.CANCELLED : null;
       } catch (StoppingException e) {
         throw e;
+      } catch (DeviceFailedException e) {
+        // Nor could this process do any other job; the next one can, or another replica.
+        LOG.error("{} jobs stop, for the device has failed: {}", kind, e.getMessage());
+        halt();
+        throw new StoppingException();
       } catch (ClaimLostException e) {
         LOG.warn("{} job {}: {}", kind, job.id(), e.getMessage());
         return null;

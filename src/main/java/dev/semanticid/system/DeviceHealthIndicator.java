@@ -5,7 +5,7 @@ import org.springframework.boot.health.contributor.Health;
 import org.springframework.boot.health.contributor.HealthIndicator;
 import org.springframework.stereotype.Component;
 
-/** Ready as long as the backend computes. */
+/** Ready as long as the backend computes, be it instead of a device that failed. */
 @Component("device")
 class DeviceHealthIndicator implements HealthIndicator {
 
@@ -17,9 +17,11 @@ class DeviceHealthIndicator implements HealthIndicator {
 
   @Override
   public Health health() {
+    Health.Builder health = backend.available() ? Health.up() : Health.outOfService();
     String failure = backend.failure();
-    Health.Builder health =
-        failure == null ? Health.up() : Health.outOfService().withDetail("failure", failure);
+    if (failure != null) {
+      health.withDetail("failure", failure);
+    }
     return health.withDetail("backend", backend.name()).withDetail("on", backend.device()).build();
   }
 }

@@ -21,8 +21,8 @@ import org.jspecify.annotations.Nullable;
  * The packaged service as a child process on a free port of this machine, with a data directory of
  * the test's. Its log goes to {@code target/service-logs}.
  *
- * <p>Arguments that begin with {@code -X} or {@code -D} are the virtual machine's, all others the
- * service's.
+ * <p>Arguments that begin with {@code -X} or {@code -D} are the virtual machine's, {@code
+ * NAME=value} is its environment, all others are the service's.
  */
 final class ServiceProcess implements AutoCloseable {
 
@@ -143,15 +143,19 @@ final class ServiceProcess implements AutoCloseable {
     if (Arrays.stream(arguments).noneMatch(a -> a.startsWith("--spring.datasource.url="))) {
       command.addAll(TestStore.arguments(dataDir));
     }
-    Arrays.stream(arguments).filter(argument -> !isForTheJvm(argument)).forEach(command::add);
+    Arrays.stream(arguments).filter(argument -> argument.startsWith("--")).forEach(command::add);
     try {
       Path logs = Files.createDirectories(Path.of("target", "service-logs"));
       Path log = logs.resolve("service-%d-%d.log".formatted(port, LOGS.incrementAndGet()));
-      Process process =
-          new ProcessBuilder(command)
-              .redirectErrorStream(true)
-              .redirectOutput(log.toFile())
-              .start();
+      var builder =
+          new ProcessBuilder(command).redirectErrorStream(true).redirectOutput(log.toFile());
+      for (String argument : arguments) {
+        if (!argument.startsWith("-")) {
+          String[] variable = argument.split("=", 2);
+          builder.environment().put(variable[0], variable[1]);
+        }
+      }
+      Process process = builder.start();
       Runtime.getRuntime().addShutdownHook(new Thread(process::destroyForcibly));
       return new ServiceProcess(process, dataDir, log, new ServiceClient(port));
     } catch (IOException e) {

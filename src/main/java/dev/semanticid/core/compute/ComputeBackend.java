@@ -67,9 +67,19 @@ public interface ComputeBackend extends AutoCloseable {
     return null;
   }
 
-  /** Why this backend computes no more, or null as long as it does. */
+  /** Memory taken on a device that has its own, in bytes. */
+  default long deviceBytes() {
+    return 0;
+  }
+
+  /** Why the device computes no more, or null as long as it does. */
   default @Nullable String failure() {
     return null;
+  }
+
+  /** Whether products are still computed: by the device, or since its failure by another one. */
+  default boolean available() {
+    return failure() == null;
   }
 
   @Override

@@ -92,6 +92,21 @@ public final class FallbackBackend implements ComputeBackend {
   }
 
   @Override
+  public long deviceBytes() {
+    return device.deviceBytes();
+  }
+
+  @Override
+  public @Nullable String failure() {
+    return device.failure();
+  }
+
+  @Override
+  public boolean available() {
+    return true;
+  }
+
+  @Override
   public synchronized void close() {
     try {
       device.close();
