@@ -1,27 +1,58 @@
 package dev.semanticid.cuda;
 
-import dev.semanticid.core.compute.ResidentCodebook;
+import static org.junit.platform.engine.discovery.DiscoverySelectors.selectClass;
+
+import dev.semanticid.core.clustering.CentroidInitializer;
+import dev.semanticid.core.compute.ComputeBackend;
+import dev.semanticid.core.compute.DeviceEncoder;
+import dev.semanticid.core.compute.DeviceModel;
+import dev.semanticid.core.compute.ForwardingBackend;
 import dev.semanticid.core.compute.WorkerPool;
 import dev.semanticid.core.quantizer.AdversarialRows;
+import dev.semanticid.core.quantizer.Algorithm;
 import dev.semanticid.core.quantizer.Codebook;
 import dev.semanticid.core.quantizer.CodebookSettings;
 import dev.semanticid.core.quantizer.Provenance;
 import dev.semanticid.core.quantizer.ReferenceQuantizer;
 import dev.semanticid.core.quantizer.ResidualQuantizer;
+import dev.semanticid.core.quantizer.ResidualQuantizerConfig;
+import dev.semanticid.core.quantizer.ResidualQuantizerTrainer;
+import dev.semanticid.core.quantizer.TrainingListener;
 import dev.semanticid.core.vector.VectorBatch;
+import dev.semanticid.core.vector.VectorSource;
+import java.io.IOException;
 import java.lang.foreign.MemorySegment;
-import java.util.ArrayList;
+import java.lang.foreign.ValueLayout;
 import java.util.Arrays;
+import java.util.Collections;
 import java.util.List;
+import java.util.Objects;
 import java.util.SplittableRandom;
+import java.util.stream.IntStream;
+import org.jspecify.annotations.Nullable;
+import org.junit.platform.launcher.core.LauncherDiscoveryRequestBuilder;
+import org.junit.platform.launcher.core.LauncherFactory;
+import org.junit.platform.launcher.listeners.SummaryGeneratingListener;
+import org.junit.platform.launcher.listeners.TestExecutionSummary;
 
 /**
- * What the backend "cuda" promises and how fast it is, on the GPU of this machine: one line per
- * check, and status 1 if one failed. See {@code src/gpu-check/run}.
+ * What the backend "cuda" promises and how fast it is, on the GPU of this machine: one line of a
+ * table each, and status 1 if something failed. See {@code src/gpu-check/run}.
  */
 public final class GpuCheck {
 
+  /** The same that the build runs, here on the GPU alone. */
+  private static final List<String> SUITES =
+      List.of(
+          "dev.semanticid.core.compute.ComputeBackendContractTest",
+          "dev.semanticid.core.quantizer.ResidualQuantizerExactnessTest",
+          "dev.semanticid.core.quantizer.TrainingBytesTest");
+
   private static final int RUNS = 7;
+  private static final int WIDTH = 256;
+  private static final int LEVELS = 3;
+  private static final int BATCH = 2048;
+  private static final long DEVICE_BYTES = 32L << 30;
 
   private final CudaBackend backend;
   private final WorkerPool pool;
@@ -32,30 +63,36 @@ public final class GpuCheck {
     this.pool = pool;
   }
 
-  public static void main(String[] arguments) {
+  public static void main(String[] arguments) throws IOException {
     int rows = 65_536;
     int dimension = 2048;
+    int trainingRows = 1_000_000;
     int threads = Runtime.getRuntime().availableProcessors();
-    List<String> driver = CudaBackend.DRIVER;
-    List<String> blas = CudaBackend.BLAS;
-    for (int i = 0; i + 1 < arguments.length; i += 2) {
-      switch (arguments[i]) {
-        case "--rows" -> rows = Integer.parseInt(arguments[i + 1]);
-        case "--dimension" -> dimension = Integer.parseInt(arguments[i + 1]);
-        case "--threads" -> threads = Integer.parseInt(arguments[i + 1]);
-        case "--driver" -> driver = List.of(arguments[i + 1]);
-        case "--blas" -> blas = List.of(arguments[i + 1]);
-        default -> throw new IllegalArgumentException("unknown argument " + arguments[i]);
+    boolean suitesOnly = false;
+    for (String argument : arguments) {
+      String[] parts = argument.split("=", 2);
+      switch (parts[0]) {
+        case "--rows" -> rows = Integer.parseInt(parts[1]);
+        case "--dimension" -> dimension = Integer.parseInt(parts[1]);
+        case "--training-rows" -> trainingRows = Integer.parseInt(parts[1]);
+        case "--threads" -> threads = Integer.parseInt(parts[1]);
+        case "--suites-only" -> suitesOnly = true;
+        default -> throw new IllegalArgumentException("unknown argument " + argument);
       }
     }
-    try (var backend = new CudaBackend(driver, blas, 16L << 30);
+    try (var backend = new CudaBackend(DEVICE_BYTES);
         var pool = new WorkerPool(threads, "check")) {
       System.out.printf("%s, %d threads%n%n", backend.device(), threads);
       System.out.println("| check | result |\n|---|---|");
       var check = new GpuCheck(backend, pool);
-      check.contract();
-      check.exactness();
-      check.rates(rows, dimension);
+      SUITES.forEach(check::suite);
+      if (!suitesOnly) {
+        check.exactness(dimension);
+        check.rates(rows, dimension);
+        if (trainingRows > 0) {
+          check.training(trainingRows, dimension);
+        }
+      }
       if (check.failed) {
         System.exit(1);
       }
@@ -67,6 +104,25 @@ public final class GpuCheck {
     System.out.printf("| %s | %s%s |%n", what, holds ? "" : "FAILED: ", result);
   }
 
+  private void suite(String name) {
+    var listener = new SummaryGeneratingListener();
+    LauncherFactory.create()
+        .execute(
+            LauncherDiscoveryRequestBuilder.request().selectors(selectClass(name)).build(),
+            listener);
+    TestExecutionSummary summary = listener.getSummary();
+    tell(
+        name.substring(name.lastIndexOf('.') + 1),
+        summary.getTotalFailureCount() == 0 && summary.getTestsSucceededCount() > 0,
+        "%d of %d tests passed"
+            .formatted(summary.getTestsSucceededCount(), summary.getTestsFoundCount()));
+    summary
+        .getFailures()
+        .forEach(failure ->
+            System.err.printf(
+                "%s: %s%n", failure.getTestIdentifier().getDisplayName(), failure.getException()));
+  }
+
   private static float[] gaussians(SplittableRandom random, int count, double size) {
     float[] values = new float[count];
     for (int i = 0; i < count; i++) {
@@ -75,123 +131,118 @@ public final class GpuCheck {
     return values;
   }
 
-  /** Products within γ of float64, for awkward shapes. */
-  private void contract() {
-    double worst = 0;
-    var random = new SplittableRandom(1);
-    int[] shapes = {1, 4, 6, 13, 207, 702, 2048};
-    for (int d : shapes) {
-      for (int rows : new int[] {1, 7, 256, 768}) {
-        float[] matrix = gaussians(random, rows * d, 1);
-        for (int n : new int[] {1, 3, 64, 1000}) {
-          float[] vectors = gaussians(random, n * d, 1);
-          float[] products = new float[n * rows];
-          try (ResidentCodebook resident = backend.makeResident(matrix, rows, d)) {
-            resident.multiply(vectors, 0, n, products);
-          }
-          for (int i = 0; i < n; i += 1 + n / 50) {
-            for (int k = 0; k < rows; k += 1 + rows / 50) {
-              worst =
-                  Math.max(worst, error(vectors, i * d, matrix, k * d, d, products[i * rows + k]));
-            }
-          }
-        }
-      }
-    }
-    tell(
-        "products of %d shapes: largest error as a share of the bound"
-            .formatted(4 * 4 * shapes.length),
-        worst <= 1,
-        "%.3f".formatted(worst));
-  }
-
-  private double error(float[] x, int xBegin, float[] c, int cBegin, int d, float product) {
-    double dot = 0;
-    double xx = 0;
-    double cc = 0;
-    for (int i = 0; i < d; i++) {
-      dot += (double) x[xBegin + i] * c[cBegin + i];
-      xx += (double) x[xBegin + i] * x[xBegin + i];
-      cc += (double) c[cBegin + i] * c[cBegin + i];
-    }
-    return Math.abs(product - dot) / (backend.gamma(d) * Math.sqrt(xx * cc));
-  }
-
-  /** Codes of adversarial rows, against the reference written as plainly as can be. */
-  private void exactness() {
-    long differ = 0;
-    long rows = 0;
-    long decisions = 0;
-    for (boolean normalize : new boolean[] {true, false}) {
-      for (int[] shape :
-          new int[][] {{1, 5}, {8, 64}, {64, 256}, {207, 33}, {384, 256}, {2048, 256}}) {
-        var random = new SplittableRandom(7);
-        int d = shape[0];
-        Codebook codebook = codebook(random, d, shape[1], normalize, 0.7);
-        int n = d > 1000 ? 2000 : 20_000;
-        float[] vectors = new AdversarialRows(codebook, random).make(n);
-        int[] expected = new ReferenceQuantizer(codebook).encodeAll(vectors, n);
-        try (var quantizer = new ResidualQuantizer(codebook, backend, pool, Long.MAX_VALUE)) {
-          int[] codes = quantizer.encode(VectorBatch.of(vectors, d));
-          for (int row = 0; row < n; row++) {
-            differ +=
-                Arrays.equals(codes, 3 * row, 3 * row + 3, expected, 3 * row, 3 * row + 3) ? 0 : 1;
-          }
-          rows += n;
-          decisions += quantizer.rescoredDecisions();
-        }
-      }
-    }
-    tell(
-        "adversarial rows whose codes differ from the float64 reference",
-        differ == 0,
-        "%d of %d (%.1f%% of decisions left to the loop)"
-            .formatted(differ, rows, 100.0 * decisions / (3 * rows)));
-  }
-
-  private static Codebook codebook(
-      SplittableRandom random, int d, int width, boolean normalize, double size) {
-    List<float[]> levels = new ArrayList<>();
-    for (int l = 0; l < 3; l++) {
-      float[] level = gaussians(random, width * d, size / Math.sqrt(d));
-      // The same one twice, and zero.
-      System.arraycopy(level, 0, level, (width - 1) * d, d);
-      Arrays.fill(level, d, 2 * d, 0);
-      levels.add(level);
-    }
+  private static Codebook codebook(int d, boolean normalize) {
+    var random = new SplittableRandom(7);
+    List<float[]> levels =
+        IntStream.range(0, LEVELS)
+            .mapToObj(l -> {
+              float[] level = gaussians(random, WIDTH * d, 0.7 / Math.sqrt(d));
+              // The same one twice, and zero.
+              System.arraycopy(level, 0, level, (WIDTH - 1) * d, d);
+              Arrays.fill(level, d, 2 * d, 0);
+              return level;
+            })
+            .toList();
     return Codebook.of(new CodebookSettings(normalize), d, levels, Provenance.UNKNOWN);
+  }
+
+  /** Codes of adversarial rows of the benchmark's shape, against float64 as plain as can be. */
+  private void exactness(int d) {
+    int n = 4000;
+    for (boolean normalize : new boolean[] {true, false}) {
+      Codebook codebook = codebook(d, normalize);
+      float[] vectors = new AdversarialRows(codebook, new SplittableRandom(8)).make(n);
+      int[] expected = new ReferenceQuantizer(codebook).encodeAll(vectors, n);
+      try (var quantizer = new ResidualQuantizer(codebook, backend, pool, Long.MAX_VALUE)) {
+        int[] codes = quantizer.encode(VectorBatch.of(vectors, d));
+        long differ =
+            IntStream.range(0, n)
+                .filter(row ->
+                    !Arrays.equals(
+                        codes,
+                        LEVELS * row,
+                        LEVELS * (row + 1),
+                        expected,
+                        LEVELS * row,
+                        LEVELS * (row + 1)))
+                .count();
+        tell(
+            "%s rows of d=%d, adversarial: that differ from the float64 reference"
+                .formatted(normalize ? "normalised" : "raw", d),
+            differ == 0 && quantizer.plan().equals("device"),
+            "%d of %d; %.1f%% of decisions left to the loop"
+                .formatted(differ, n, 100.0 * quantizer.rescoredDecisions() / (LEVELS * n)));
+      }
+    }
   }
 
   /** Rows per second by the copies alone, by the products alone, and of the whole. */
   private void rates(int n, int d) {
-    var random = new SplittableRandom(3);
-    Codebook codebook = codebook(random, d, 256, true, 0.7);
-    float[] vectors = gaussians(random, n * d, 1);
-    int[] codes = new int[3 * n];
+    float[] vectors = gaussians(new SplittableRandom(3), n * d, 1);
+    int[] codes = new int[LEVELS * n];
     double copies = n / copySeconds(4L * n * d);
-    double products = n / productSeconds(n, d);
     tell(
         "pinned copies to the device",
         true,
         "%.1f GB/s, %,.0f rows/s".formatted(copies * 4 * d / 1e9, copies));
-    tell(
-        "float32 products alone",
-        true,
-        "%.1f TFLOP/s, %,.0f rows/s".formatted(products * 2 * d * 768 / 1e12, products));
-    try (var quantizer = new ResidualQuantizer(codebook, backend, pool, Long.MAX_VALUE)) {
-      double[] seconds = new double[RUNS];
+    var seen = new Seen(backend);
+    try (var quantizer = new ResidualQuantizer(codebook(d, true), seen, pool, Long.MAX_VALUE)) {
       VectorBatch batch = VectorBatch.of(vectors, d);
       quantizer.encode(batch, codes);
-      for (int run = 0; run < RUNS; run++) {
-        long began = System.nanoTime();
-        quantizer.encode(batch, codes);
-        seconds[run] = (System.nanoTime() - began) / 1e9;
-      }
-      double rate = n / median(seconds);
+      double rate = n / median(() -> quantizer.encode(batch, codes));
       tell(
-          "host to codes, %d rows of %d, 3 × 256".formatted(n, d),
+          "host to codes, %,d rows of %d, 3 × 256".formatted(n, d),
           true,
           "%,.0f rows/s, %.0f%% of the copies' rate".formatted(rate, 100 * rate / copies));
+      fromDevice((CudaEncoder) Objects.requireNonNull(seen.encoder), vectors, n, d, codes);
+    }
+  }
+
+  /** Rows that are on the device already: products alone, and products and codes. */
+  private void fromDevice(CudaEncoder encoder, float[] vectors, int n, int d, int[] expected) {
+    int width = LEVELS * WIDTH;
+    try (var data = new DeviceData(backend)) {
+      long there = data.add(vectors, n * d);
+      long matrix = data.add(gaussians(new SplittableRandom(5), width * d, 1), width * d);
+      long products = data.add(new float[n * width], n * width);
+      long codes = data.add(new int[LEVELS * n]);
+      backend.runOnLane(lane -> {
+        CudaDriver driver = backend.driver();
+        double multiplied =
+            n
+                / median(() -> {
+                  lane.multiply(there, n, matrix, width, d, products);
+                  driver.synchronize(lane.stream());
+                });
+        tell(
+            "float32 products alone",
+            true,
+            "%.1f TFLOP/s, %,.0f rows/s".formatted(multiplied * 2 * d * width / 1e12, multiplied));
+        double rate =
+            n
+                / median(() -> {
+                  encoder.encodeThere(lane, there, n, products, codes);
+                  driver.synchronize(lane.stream());
+                });
+        tell(
+            "device to codes, %,d rows of %d, 3 × 256".formatted(n, d),
+            true,
+            "%,.0f rows/s, %.0f%% of the products' rate".formatted(rate, 100 * rate / multiplied));
+        MemorySegment host = lane.host(4L * LEVELS * n);
+        driver.copyToHost(host, codes, 4L * LEVELS * n, lane.stream());
+        driver.synchronize(lane.stream());
+        int open = 0;
+        int wrong = 0;
+        for (int i = 0; i < LEVELS * n; i++) {
+          int code = host.getAtIndex(ValueLayout.JAVA_INT, i);
+          open += code == DeviceEncoder.OPEN ? 1 : 0;
+          wrong += code != DeviceEncoder.OPEN && code != expected[i] ? 1 : 0;
+        }
+        tell(
+            "codes of these rows, left open by the device or wrong",
+            wrong == 0,
+            "%.3f%%, %d".formatted(100.0 * open / (LEVELS * n), wrong));
+      });
     }
   }
 
@@ -200,42 +251,140 @@ public final class GpuCheck {
       MemorySegment host = lane.host(bytes);
       long device = backend.memory().allocate(bytes);
       try {
-        double[] seconds = new double[RUNS];
-        for (int run = 0; run < RUNS; run++) {
-          long began = System.nanoTime();
+        return median(() -> {
           backend.driver().copyToDevice(device, host, bytes, lane.stream());
           backend.driver().synchronize(lane.stream());
-          seconds[run] = (System.nanoTime() - began) / 1e9;
-        }
-        return median(seconds);
+        });
       } finally {
         backend.memory().free(device, bytes);
       }
     });
   }
 
-  private double productSeconds(int n, int d) {
-    try (var data = new DeviceData(backend)) {
-      var random = new SplittableRandom(5);
-      long matrix = data.add(gaussians(random, 768 * d, 1), 768 * d);
-      long vectors = data.add(gaussians(random, n * d, 1), n * d);
-      long products = data.add(new float[n * 768], n * 768);
-      return backend.onLane(lane -> {
-        double[] seconds = new double[RUNS];
-        for (int run = 0; run < RUNS; run++) {
-          long began = System.nanoTime();
-          lane.multiplyThere(vectors, n, matrix, 768, d, products);
-          backend.driver().synchronize(lane.stream());
-          seconds[run] = (System.nanoTime() - began) / 1e9;
-        }
-        return median(seconds);
-      });
+  /** A training with the defaults, on clustered rows in memory. */
+  private void training(int n, int d) throws IOException {
+    int steps =
+        ResidualQuantizerConfig.defaultMaxSteps(
+            Algorithm.MINIBATCH_KMEANS, n, BATCH, LEVELS, false);
+    var config =
+        new ResidualQuantizerConfig(
+            d,
+            Collections.nCopies(LEVELS, WIDTH),
+            3072,
+            BATCH,
+            steps,
+            0.5,
+            true,
+            true,
+            false,
+            true,
+            CentroidInitializer.KMEANS_PLUS_PLUS,
+            42);
+    try (var source = new GeneratedRows(n, d)) {
+      var trainer = new ResidualQuantizerTrainer(config, backend, pool);
+      long began = System.nanoTime();
+      trainer.train(source, TrainingListener.NONE);
+      double seconds = (System.nanoTime() - began) / 1e9;
+      tell(
+          "training 3 × 256 on %,d rows of %d".formatted(n, d),
+          true,
+          "%.1f s, %,d steps of %,d rows, %,.0f rows/s"
+              .formatted(seconds, steps, BATCH, (double) steps * BATCH / seconds));
     }
   }
 
-  private static double median(double[] values) {
-    double[] sorted = values.clone();
-    Arrays.sort(sorted);
-    return sorted[sorted.length / 2];
+  private static double median(Runnable work) {
+    work.run();
+    double[] seconds = new double[RUNS];
+    for (int run = 0; run < RUNS; run++) {
+      long began = System.nanoTime();
+      work.run();
+      seconds[run] = (System.nanoTime() - began) / 1e9;
+    }
+    Arrays.sort(seconds);
+    return seconds[RUNS / 2];
+  }
+
+  /** Shows which encoder a quantizer got. */
+  private static final class Seen extends ForwardingBackend {
+
+    private final ComputeBackend backend;
+    private @Nullable DeviceEncoder encoder;
+
+    Seen(ComputeBackend backend) {
+      super(backend);
+      this.backend = backend;
+    }
+
+    @Override
+    public @Nullable DeviceEncoder encoder(DeviceModel model) {
+      encoder = backend.encoder(model);
+      return encoder;
+    }
+  }
+
+  /** Rows around random centres, made beforehand. */
+  private static final class GeneratedRows implements VectorSource {
+
+    private static final int CENTRES = 4096;
+    private static final int PIECE = 4096;
+
+    private final float[][] pieces;
+    private final int rows;
+    private final int dimension;
+
+    GeneratedRows(int rows, int dimension) {
+      this.rows = rows;
+      this.dimension = dimension;
+      float[] centres = gaussians(new SplittableRandom(11), CENTRES * dimension, 1);
+      this.pieces = new float[(rows + PIECE - 1) / PIECE][];
+      IntStream.range(0, pieces.length)
+          .parallel()
+          .forEach(piece -> {
+            var random = new SplittableRandom(piece);
+            float[] some = new float[Math.min(PIECE, rows - piece * PIECE) * dimension];
+            for (int begin = 0; begin < some.length; begin += dimension) {
+              int centre = random.nextInt(CENTRES) * dimension;
+              for (int i = 0; i < dimension; i++) {
+                some[begin + i] = (float) (centres[centre + i] + random.nextDouble() - 0.5);
+              }
+            }
+            pieces[piece] = some;
+          });
+    }
+
+    @Override
+    public int dimension() {
+      return dimension;
+    }
+
+    @Override
+    public long rows() {
+      return rows;
+    }
+
+    @Override
+    public void read(long firstRow, int count, float[] target, int offset) {
+      int row = Math.toIntExact(firstRow);
+      int to = offset;
+      for (int left = count; left > 0; ) {
+        int within = row % PIECE;
+        int some = Math.min(left, PIECE - within);
+        System.arraycopy(pieces[row / PIECE], within * dimension, target, to, some * dimension);
+        row += some;
+        left -= some;
+        to += some * dimension;
+      }
+    }
+
+    @Override
+    public String description() {
+      return "generated rows";
+    }
+
+    @Override
+    public void close() {
+      // nothing is held
+    }
   }
 }

@@ -1,6 +1,8 @@
 package dev.semanticid.core.quantizer;
 
 import dev.semanticid.core.compute.ComputeBackend;
+import dev.semanticid.core.compute.ForwardingBackend;
+import dev.semanticid.core.compute.Int8Backend;
 import dev.semanticid.core.compute.ResidentCodebook;
 import dev.semanticid.core.compute.WorkerPool;
 import dev.semanticid.core.vector.VectorBatch;
@@ -8,6 +10,7 @@ import dev.semanticid.nd4j.Nd4jBackend;
 import java.util.List;
 import java.util.Queue;
 import java.util.concurrent.ConcurrentLinkedQueue;
+import org.jspecify.annotations.Nullable;
 import org.openjdk.jmh.annotations.AuxCounters;
 import org.openjdk.jmh.annotations.Benchmark;
 import org.openjdk.jmh.annotations.BenchmarkMode;
@@ -156,69 +159,41 @@ public class EncodeBenchmark {
     counter.rows += workload.n;
   }
 
-  /** Notes what is multiplied on a backend. */
-  private static final class Recorder implements ComputeBackend {
+  /** Notes what is multiplied on a backend, in float32 alone. */
+  private static final class Recorder extends ForwardingBackend {
 
-    private final ComputeBackend backend;
     private final Queue<Product> products = new ConcurrentLinkedQueue<>();
 
     Recorder(ComputeBackend backend) {
-      this.backend = backend;
-    }
-
-    @Override
-    public String name() {
-      return backend.name();
-    }
-
-    @Override
-    public String device() {
-      return backend.device();
-    }
-
-    @Override
-    public double gamma(int dimension) {
-      return backend.gamma(dimension);
+      super(backend);
     }
 
     @Override
     public ResidentCodebook makeResident(float[] matrix, int rows, int dimension) {
-      return new Recorded(backend.makeResident(matrix, rows, dimension), products);
+      return new Recorded(super.makeResident(matrix, rows, dimension), products);
     }
 
     @Override
-    public void close() {
-      backend.close();
+    public @Nullable Int8Backend int8() {
+      return null;
     }
   }
 
-  private record Recorded(ResidentCodebook centroids, Queue<Product> products)
-      implements ResidentCodebook {
+  private static final class Recorded extends ForwardingBackend.Resident {
 
-    @Override
-    public int rows() {
-      return centroids.rows();
-    }
+    private final ResidentCodebook centroids;
+    private final Queue<Product> products;
 
-    @Override
-    public int dimension() {
-      return centroids.dimension();
-    }
-
-    @Override
-    public long bytes() {
-      return centroids.bytes();
+    Recorded(ResidentCodebook centroids, Queue<Product> products) {
+      super(centroids);
+      this.centroids = centroids;
+      this.products = products;
     }
 
     @Override
     public void multiply(float[] vectors, int offset, int n, float[] result) {
       products.add(new Product(centroids, vectors, offset, n));
-      centroids.multiply(vectors, offset, n, result);
-    }
-
-    @Override
-    public void close() {
-      centroids.close();
+      super.multiply(vectors, offset, n, result);
     }
   }
 }

@@ -3,10 +3,6 @@ package dev.semanticid.core.compute;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatIllegalArgumentException;
 
-import dev.semanticid.cuda.CudaBackend;
-import dev.semanticid.cuda.CudaException;
-import dev.semanticid.cuda.EmulatedGpu;
-import dev.semanticid.nd4j.Nd4jBackend;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
@@ -27,21 +23,10 @@ import org.junit.jupiter.params.provider.ValueSource;
 @MethodSource("backends")
 class ComputeBackendContractTest {
 
-  private static final List<ComputeBackend> BACKENDS = start();
+  private static final List<ComputeBackend> BACKENDS = TestBackends.start();
   private static final int[] AWKWARD = {1, 4, 6, 8, 13, 207, 702};
 
   @Parameter private ComputeBackend backend = BACKENDS.getFirst();
-
-  private static List<ComputeBackend> start() {
-    var backends = new ArrayList<ComputeBackend>(List.of(new JavaBackend(), new Nd4jBackend()));
-    EmulatedGpu.start().ifPresent(backends::add);
-    try {
-      backends.add(new CudaBackend(1L << 32));
-    } catch (CudaException e) {
-      System.out.println("The contract was not run on a GPU: " + e.getMessage());
-    }
-    return backends;
-  }
 
   static List<ComputeBackend> backends() {
     return BACKENDS;

@@ -3,22 +3,15 @@ package dev.semanticid.core.quantizer;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import dev.semanticid.core.compute.ComputeBackend;
-import dev.semanticid.core.compute.ExactInt8;
-import dev.semanticid.core.compute.JavaBackend;
+import dev.semanticid.core.compute.TestBackends;
 import dev.semanticid.core.compute.WorkerPool;
 import dev.semanticid.core.vector.VectorBatch;
-import dev.semanticid.cuda.CudaBackend;
-import dev.semanticid.cuda.CudaException;
-import dev.semanticid.cuda.EmulatedGpu;
-import dev.semanticid.nd4j.Nd4jBackend;
-import dev.semanticid.onednn.OneDnnBackend;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.SplittableRandom;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.AfterAll;
-import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.TestInstance;
 import org.junit.jupiter.api.TestInstance.Lifecycle;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -31,8 +24,8 @@ import org.junit.jupiter.params.provider.MethodSource;
 @TestInstance(Lifecycle.PER_CLASS)
 class ResidualQuantizerExactnessTest {
 
-  private final List<ComputeBackend> backends = new ArrayList<>();
-  private final List<ComputeBackend> screening = new ArrayList<>();
+  private final List<ComputeBackend> backends = TestBackends.start();
+  private final List<ComputeBackend> screening = TestBackends.startScreening(2, 6, 30, 126, 254);
   private final WorkerPool two = new WorkerPool(2, "test");
 
   /** One codebook shape; all widths and dimensions are meant to be awkward for something. */
@@ -54,22 +47,6 @@ class ResidualQuantizerExactnessTest {
 
     Shape withWeights() {
       return new Shape(dimension, widths, normalize, centroidSize, 1, true);
-    }
-  }
-
-  @BeforeAll
-  void startBackends() {
-    backends.add(new JavaBackend());
-    backends.add(new Nd4jBackend());
-    EmulatedGpu.start().ifPresent(backends::add);
-    try {
-      backends.add(new CudaBackend(1L << 32));
-    } catch (CudaException e) {
-      System.out.println("Exactness was not tested on a GPU: " + e.getMessage());
-    }
-    screening.add(ExactInt8.beside(new JavaBackend(), new OneDnnBackend()));
-    for (int largest : new int[] {2, 6, 30, 126, 254}) {
-      screening.add(ExactInt8.beside(new JavaBackend(), new ExactInt8(largest)));
     }
   }
 

@@ -4,16 +4,14 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import dev.semanticid.core.clustering.IterationStats;
 import dev.semanticid.core.compute.ComputeBackend;
-import dev.semanticid.core.compute.ExactInt8;
 import dev.semanticid.core.compute.JavaBackend;
+import dev.semanticid.core.compute.TestBackends;
 import dev.semanticid.core.compute.WorkerPool;
 import dev.semanticid.core.format.FileVectorSource;
 import dev.semanticid.core.format.NpyWriter;
 import dev.semanticid.core.vector.InMemoryVectorSource;
 import dev.semanticid.core.vector.VectorBatch;
 import dev.semanticid.core.vector.VectorSource;
-import dev.semanticid.nd4j.Nd4jBackend;
-import dev.semanticid.onednn.OneDnnBackend;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -42,12 +40,8 @@ class TrainingBytesTest {
 
   private final ComputeBackend java = new JavaBackend();
   private final List<ComputeBackend> backends =
-      List.of(
-          java,
-          new Nd4jBackend(),
-          new Nd4jBackend(new OneDnnBackend()),
-          ExactInt8.beside(new JavaBackend(), new OneDnnBackend()),
-          ExactInt8.beside(new JavaBackend(), new ExactInt8(6)));
+      Stream.concat(TestBackends.start().stream(), TestBackends.startScreening(6).stream())
+          .toList();
   private final List<WorkerPool> pools =
       List.of(new WorkerPool(1, "one"), new WorkerPool(2, "two"), new WorkerPool(3, "three"));
   private final float[] rows = TrainingKind.clustered(new SplittableRandom(2), ROWS, D, 30);
