@@ -4,7 +4,8 @@
 #   docker build -t semantic-id-service .
 #   docker build -t semantic-id-service:cuda --build-arg MAVEN_PROFILES=cuda .
 #
-# The CUDA libraries come with the profile; the driver comes from NVIDIA's container runtime. BuildKit is needed, and bash in the
+# The CUDA libraries come with the profile: those of ND4J's release, and a cuBLAS of CUDA 12 for our own backend. The driver comes from
+# NVIDIA's container runtime. BuildKit is needed, and bash in the
 # image it runs in.
 ARG BUILD_IMAGE=eclipse-temurin:25-jdk
 ARG RUNTIME_IMAGE=eclipse-temurin:25-jre
@@ -18,9 +19,12 @@ COPY src/main src/main
 RUN --mount=type=cache,target=/root/.m2 \
     ./mvnw -B -ntp ${MAVEN_PROFILES:+-P$MAVEN_PROFILES} -Dmaven.test.skip=true -Dmdep.skip=true package
 RUN java -Djarmode=tools -jar target/semantic-id-service.jar extract --layers --destination layers
+RUN --mount=type=cache,target=/root/.m2 \
+    mkdir target/cublas \
+ && case ",$MAVEN_PROFILES," in *,cuda,*) ./mvnw -B -ntp "-P$MAVEN_PROFILES" dependency:unpack@cublas;; esac
 # Native libraries as files of the image. In the jars they would be unpacked at every start, half a gigabyte into /tmp. Of two of
 # the same name the newer one is taken. The second name of OpenBLAS is the one that JavaCPP's bindings are linked against.
-RUN mkdir natives unpacked && cd unpacked \
+RUN mkdir natives unpacked && mv target/cublas unpacked && cd unpacked \
  && for jar in ../layers/dependencies/lib/*-linux-*.jar; do jar xf "$jar" && rm "$jar"; done \
  && arch=$(uname -m) && jar xf ../layers/dependencies/lib/sqlite-jdbc-*.jar "org/sqlite/native/Linux/$arch" \
  && find . -name '*.so*' -exec mv -u -t ../natives {} + \

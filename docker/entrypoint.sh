@@ -16,6 +16,9 @@ export SEMANTIC_ID_MAX_OFF_HEAP=${SEMANTIC_ID_MAX_OFF_HEAP:-$((limit / 100 * 20)
 export SEMANTIC_ID_JOBS_MEMORY_BUDGET=${SEMANTIC_ID_JOBS_MEMORY_BUDGET:-$((heap / 2))B}
 export SEMANTIC_ID_TABLE_BUDGET=${SEMANTIC_ID_TABLE_BUDGET:-$((heap / 4))B}
 
+# cuBLAS, in the CUDA variant.
+export LD_LIBRARY_PATH=/app/natives${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}
+
 # The image is built with a training run, which has no cache yet.
 cache=()
 [[ ! -e /app/semantic-id-service.aot ]] || cache=(-XX:AOTCache=/app/semantic-id-service.aot)
