@@ -58,8 +58,7 @@ class ComputeConfiguration {
             : device;
       } catch (CudaException e) {
         if (properties.backend() == SemanticIdProperties.Backend.CUDA) {
-          throw new IllegalStateException(
-              "semantic-id.backend is cuda and cannot be: " + e.getMessage(), e);
+          throw new BackendUnavailableException(properties.backend(), e);
         }
         LOG.info("not on a GPU by our own kernels: {}", e.getMessage());
       }
@@ -77,8 +76,7 @@ class ComputeConfiguration {
       return new Nd4jBackend(int8(properties.screening()));
     } catch (RuntimeException | LinkageError e) {
       if (properties.backend() == SemanticIdProperties.Backend.ND4J) {
-        throw new IllegalStateException(
-            "semantic-id.backend is nd4j and ND4J cannot be loaded: " + e.getMessage(), e);
+        throw new BackendUnavailableException(properties.backend(), e);
       }
       LOG.warn("ND4J cannot be loaded, computing in plain Java, which is slower: {}", e.toString());
       return new JavaBackend();

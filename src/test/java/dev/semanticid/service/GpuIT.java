@@ -150,7 +150,8 @@ class GpuIT {
       assertThat(service.log())
           .contains(
               "semantic-id.backend is cuda and cannot be: Emulated GPU, compute capability 7.0",
-              "the kernels need compute capability 8.0 or later");
+              "the kernels need compute capability 8.0 or later",
+              "APPLICATION FAILED TO START");
     }
   }
 }
