@@ -1,12 +1,13 @@
 package dev.semanticid.codebook;
 
+import static java.util.function.Function.identity;
+
 import dev.semanticid.core.compute.ComputeBackend;
 import dev.semanticid.core.compute.WorkerPool;
 import dev.semanticid.core.evaluation.QuantizationReport;
 import dev.semanticid.core.quantizer.Codebook;
 import dev.semanticid.core.quantizer.ResidualQuantizer;
 import dev.semanticid.core.quantizer.Screening;
-import dev.semanticid.core.quantizer.ScreeningStatistics;
 import dev.semanticid.job.JobStore;
 import dev.semanticid.system.ProblemCode;
 import dev.semanticid.system.ProblemException;
@@ -15,7 +16,6 @@ import io.micrometer.core.instrument.Counter;
 import io.micrometer.core.instrument.MeterRegistry;
 import java.io.IOException;
 import java.util.ArrayList;
-import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
@@ -68,8 +68,6 @@ public class CodebookRegistry implements DisposableBean {
   private final Screening screening;
   private final EncodingMeters meters;
   private final Counter swaps;
-  private final int mostPinned;
-  private final long mostPinnedBytes;
   private final int keptVersions;
   private boolean started;
 
@@ -81,8 +79,7 @@ public class CodebookRegistry implements DisposableBean {
   /** Where aliases pointed when that was last read. */
   private volatile Map<String, Map<String, Integer>> aliases = Map.of();
 
-  /** Versions asked for by number or alias, least recently used first; guarded by itself. */
-  private final Map<String, ServedCodebook> pinned = new LinkedHashMap<>(16, 0.75f, true);
+  private final PinnedCodebooks pinned;
 
   /** Held while a version that requests ask for is made resident. */
   private final Object pinning = new Object();
@@ -105,8 +102,9 @@ public class CodebookRegistry implements DisposableBean {
     this.pool = pool;
     this.tableBudget = properties.tableBudget().toBytes();
     this.screening = properties.screening();
-    this.mostPinned = properties.codebooks().pinned();
-    this.mostPinnedBytes = properties.codebooks().pinnedMemory().toBytes();
+    this.pinned =
+        new PinnedCodebooks(
+            properties.codebooks().pinned(), properties.codebooks().pinnedMemory().toBytes());
     this.keptVersions = properties.codebooks().keep();
     follow();
     this.started = true;
@@ -137,13 +135,9 @@ public class CodebookRegistry implements DisposableBean {
         retired.release();
       }
     }
-    List<ServedCodebook> kept;
-    synchronized (pinned) {
-      kept = List.copyOf(pinned.values());
-    }
-    for (ServedCodebook served : kept) {
+    for (ServedCodebook served : pinned.all(identity())) {
       if (!store.exists(served.name(), served.version())) {
-        unpin(served.name(), served.version());
+        pinned.remove(served.name(), served.version());
       }
     }
   }
@@ -220,60 +214,20 @@ public class CodebookRegistry implements DisposableBean {
   }
 
   private ServedCodebook acquirePinned(String name, int number) {
-    String key = key(name, number);
-    ServedCodebook found = findPinned(key);
+    ServedCodebook found = pinned.acquire(name, number);
     if (found != null) {
       return found;
     }
     // One at a time, and those that are resident do not wait for it.
     synchronized (pinning) {
-      found = findPinned(key);
+      found = pinned.acquire(name, number);
       if (found != null) {
         return found;
       }
       ServedCodebook made = load(name, number);
       made.tryRetain();
-      synchronized (pinned) {
-        pinned.put(key, made);
-        evict();
-      }
+      pinned.add(made);
       return made;
-    }
-  }
-
-  private static String key(String name, int number) {
-    return name + "/" + number;
-  }
-
-  private @Nullable ServedCodebook findPinned(String key) {
-    synchronized (pinned) {
-      ServedCodebook found = pinned.get(key);
-      if (found != null) {
-        // The cache's own share keeps it from being freed while the lock is held.
-        found.tryRetain();
-      }
-      return found;
-    }
-  }
-
-  /** Frees the least recently used, but not the last one, while there are too many. */
-  private void evict() {
-    long bytes = pinned.values().stream().mapToLong(s -> s.quantizer().residentBytes()).sum();
-    while (pinned.size() > 1 && (pinned.size() > mostPinned || bytes > mostPinnedBytes)) {
-      var eldest = pinned.entrySet().iterator();
-      ServedCodebook retired = eldest.next().getValue();
-      eldest.remove();
-      bytes -= retired.quantizer().residentBytes();
-      retired.release();
-    }
-  }
-
-  private void unpin(String name, int number) {
-    synchronized (pinned) {
-      ServedCodebook retired = pinned.remove(key(name, number));
-      if (retired != null) {
-        retired.release();
-      }
     }
   }
 
@@ -478,61 +432,7 @@ public class CodebookRegistry implements DisposableBean {
                 .with("jobs", users);
           }
         });
-    unpin(name, version);
-  }
-
-  /**
-   * One resident codebook in words and numbers.
-   *
-   * @param codebook name
-   * @param version number
-   * @param fingerprint of the version
-   * @param embeddingDim components of a vector
-   * @param codebookWidths centroids of each level
-   * @param plan how it is encoded with
-   * @param planReason why that plan
-   * @param residentBytes memory it takes on the device and in tables
-   * @param screening what 8-bit products proved since it became resident, if they are used
-   */
-  public record Resident(
-      String codebook,
-      int version,
-      String fingerprint,
-      int embeddingDim,
-      List<Integer> codebookWidths,
-      String plan,
-      String planReason,
-      long residentBytes,
-      @Nullable Screened screening) {
-
-    /**
-     * Screening in numbers.
-     *
-     * @param rows rows screened
-     * @param survivorsPerRow centroids of each level that were left, on average
-     * @param float64ProductsPerRow dot products then summed in float64, on average
-     */
-    public record Screened(long rows, List<Double> survivorsPerRow, double float64ProductsPerRow) {
-      static @Nullable Screened of(@Nullable ScreeningStatistics done) {
-        return done == null || done.rows() == 0
-            ? null
-            : new Screened(done.rows(), done.survivorsPerRow(), done.summedPerRow());
-      }
-    }
-
-    static Resident of(ServedCodebook served) {
-      ResidualQuantizer quantizer = served.quantizer();
-      return new Resident(
-          served.name(),
-          served.version(),
-          served.fingerprint(),
-          quantizer.codebook().dimension(),
-          quantizer.codebook().widths(),
-          quantizer.plan(),
-          quantizer.planReason(),
-          quantizer.residentBytes(),
-          Screened.of(quantizer.screening()));
-    }
+    pinned.remove(name, version);
   }
 
   /** The quantizer of the active version, for measuring it, if there is one. */
@@ -549,9 +449,7 @@ public class CodebookRegistry implements DisposableBean {
   public List<Resident> residents() {
     var residents = new ArrayList<Resident>();
     new TreeMap<>(active).values().forEach(served -> residents.add(Resident.of(served)));
-    synchronized (pinned) {
-      pinned.values().forEach(served -> residents.add(Resident.of(served)));
-    }
+    residents.addAll(pinned.all(Resident::of));
     return residents;
   }
 
@@ -589,9 +487,6 @@ public class CodebookRegistry implements DisposableBean {
   public void destroy() {
     active.values().forEach(ServedCodebook::release);
     active.clear();
-    synchronized (pinned) {
-      pinned.values().forEach(ServedCodebook::release);
-      pinned.clear();
-    }
+    pinned.clear();
   }
 }

@@ -19,12 +19,9 @@ final class Lane {
   private final MemorySegment handle;
   private final long workspace;
   private MemorySegment host = MemorySegment.NULL;
-  private long vectors;
-  private long vectorBytes;
-  private long products;
-  private long productBytes;
-  private long codes;
-  private long codeBytes;
+  private final Room vectors = new Room();
+  private final Room products = new Room();
+  private final Room codes = new Room();
 
   Lane(CudaDriver driver, Cublas blas, DeviceMemory memory) {
     this.driver = driver;
@@ -46,24 +43,12 @@ final class Lane {
 
   /** Room for so many bytes of codes on the device; what was in it is gone. */
   long codes(long bytes) {
-    if (codeBytes < bytes) {
-      memory.free(codes, codeBytes);
-      codeBytes = 0;
-      codes = memory.allocate(bytes);
-      codeBytes = bytes;
-    }
-    return codes;
+    return codes.of(bytes);
   }
 
   /** Room for so many bytes of products on the device; what was in it is gone. */
   long products(long bytes) {
-    if (productBytes < bytes) {
-      memory.free(products, productBytes);
-      productBytes = 0;
-      products = memory.allocate(bytes);
-      productBytes = bytes;
-    }
-    return products;
+    return products.of(bytes);
   }
 
   /** Pinned memory of this machine, of at least so many bytes; what was in it is gone. */
@@ -83,16 +68,11 @@ final class Lane {
    */
   long send(float[] from, int offset, int length, long hostBytes) {
     long bytes = 4L * length;
-    if (vectorBytes < bytes) {
-      memory.free(vectors, vectorBytes);
-      vectorBytes = 0;
-      vectors = memory.allocate(bytes);
-      vectorBytes = bytes;
-    }
+    long there = vectors.of(bytes);
     MemorySegment staging = host(Math.max(bytes, hostBytes));
     MemorySegment.copy(from, offset, staging, ValueLayout.JAVA_FLOAT, 0, length);
-    driver.copyToDevice(vectors, staging, bytes, stream);
-    return vectors;
+    driver.copyToDevice(there, staging, bytes, stream);
+    return there;
   }
 
   /** Begins products = vectors · matrixᵀ, all on the device. */
@@ -104,9 +84,31 @@ final class Lane {
     blas.destroyHandle(handle);
     driver.destroyStream(stream);
     driver.freeHost(host);
-    memory.free(vectors, vectorBytes);
-    memory.free(products, productBytes);
-    memory.free(codes, codeBytes);
+    vectors.free();
+    products.free();
+    codes.free();
     memory.free(workspace, WORKSPACE_BYTES);
+  }
+
+  /** Device memory that grows to the most that was asked for. */
+  private final class Room {
+
+    private long address;
+    private long bytes;
+
+    long of(long wanted) {
+      if (bytes < wanted) {
+        free();
+        address = memory.allocate(wanted);
+        bytes = wanted;
+      }
+      return address;
+    }
+
+    void free() {
+      memory.free(address, bytes);
+      address = 0;
+      bytes = 0;
+    }
   }
 }

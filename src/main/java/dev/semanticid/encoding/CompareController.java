@@ -71,24 +71,13 @@ class CompareController {
                     mediaType = "application/x-npy",
                     schema = @Schema(type = "string", format = "binary"))
               }))
-  @ProblemResponse(
-      status = "400",
-      codes =
-          "MALFORMED_JSON, MALFORMED_BODY, EMPTY_BATCH, RAGGED_ROWS, INVALID_PARAMETER,"
-              + " UNKNOWN_PARAMETER")
-  @ProblemResponse(status = "404", codes = "UNKNOWN_CODEBOOK, UNKNOWN_VERSION")
-  @ProblemResponse(status = "408", codes = "REQUEST_TIMEOUT")
-  @ProblemResponse(status = "409", codes = "EMBEDDING_MODEL_MISMATCH")
-  @ProblemResponse(status = "413", codes = "PAYLOAD_TOO_LARGE")
-  @ProblemResponse(status = "415", codes = "UNSUPPORTED_MEDIA_TYPE, UNSUPPORTED_CONTENT_ENCODING")
+  @RowsProblems
   @ProblemResponse(
       status = "422",
       codes = "DIMENSION_MISMATCH, CODEBOOK_MISMATCH, NON_FINITE_VALUE")
-  @ProblemResponse(status = "429", codes = "OVERLOADED, RATE_LIMITED")
   @ProblemResponse(
       status = "503",
       codes = "CODEBOOK_UNAVAILABLE, DEVICE_UNAVAILABLE, STORE_UNAVAILABLE")
-  @ProblemResponse(status = "504", codes = "DEADLINE_EXCEEDED")
   Comparison compare(
       @Parameter(example = "default") @PathVariable String name,
       @Parameter(description = "a number or an alias", example = "1") @RequestParam String from,

@@ -135,21 +135,10 @@ class EncodeController {
             schema =
                 @Schema(type = "string", format = "binary", description = "int32 array (n, L)"))
       })
-  @ProblemResponse(
-      status = "400",
-      codes =
-          "MALFORMED_JSON, MALFORMED_BODY, EMPTY_BATCH, RAGGED_ROWS, INVALID_PARAMETER,"
-              + " UNKNOWN_PARAMETER")
-  @ProblemResponse(status = "404", codes = "UNKNOWN_CODEBOOK, UNKNOWN_VERSION")
-  @ProblemResponse(status = "408", codes = "REQUEST_TIMEOUT")
+  @RowsProblems
   @ProblemResponse(status = "406", codes = "NOT_ACCEPTABLE")
-  @ProblemResponse(status = "409", codes = "EMBEDDING_MODEL_MISMATCH")
-  @ProblemResponse(status = "413", codes = "PAYLOAD_TOO_LARGE")
-  @ProblemResponse(status = "415", codes = "UNSUPPORTED_MEDIA_TYPE, UNSUPPORTED_CONTENT_ENCODING")
   @ProblemResponse(status = "422", codes = "DIMENSION_MISMATCH, NON_FINITE_VALUE")
-  @ProblemResponse(status = "429", codes = "OVERLOADED, RATE_LIMITED")
   @ProblemResponse(status = "503", codes = "NO_CODEBOOK, CODEBOOK_UNAVAILABLE, DEVICE_UNAVAILABLE")
-  @ProblemResponse(status = "504", codes = "DEADLINE_EXCEEDED")
   void encode(
       @Parameter(description = "name of the codebook", example = "default")
           @RequestParam(defaultValue = "default")

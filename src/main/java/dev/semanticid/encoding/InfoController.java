@@ -1,6 +1,7 @@
 package dev.semanticid.encoding;
 
 import dev.semanticid.codebook.CodebookRegistry;
+import dev.semanticid.codebook.Resident;
 import dev.semanticid.core.compute.ComputeBackend;
 import dev.semanticid.system.SemanticIdProperties;
 import io.swagger.v3.oas.annotations.Operation;
@@ -44,7 +45,7 @@ class InfoController {
       String device,
       @Schema(example = "oneDNN 3.11.0, AVX-512 VNNI, 255 steps") @Nullable String screeningDevice,
       int threads,
-      List<CodebookRegistry.Resident> codebooks,
+      List<Resident> codebooks,
       Limits limits) {}
 
   record Limits(
