@@ -1,7 +1,8 @@
 // Decides codes on the device from the products S = X·Cᵀ of all levels: dev.semanticid.core.quantizer.StackedWorker, one warp a row, where the
 // bounds are explained. What they do not prove is left open (-1), from that level on, and decided in Java.
 //
-// Compiled by nvcc to PTX (build, beside this file), and by a C++ compiler for tests without a GPU, as warps of one lane.
+// Compiled by nvcc to PTX (build, beside this file), and by a C++ compiler for tests without a GPU, where src/test/cuda/emulator.cpp has
+// what a warp is.
 
 #ifdef __CUDACC__
 #define WARP 32
@@ -22,21 +23,6 @@ __device__ static float minOfWarp(float v) {
 }
 __device__ static unsigned lanesWhere(bool condition) { return __ballot_sync(~0u, condition); }
 __device__ static int lowestLane(unsigned lanes) { return __ffs(lanes) - 1; }
-#else
-#include <cmath>
-using std::isfinite;
-using std::isnan;
-#define WARP 1
-#define LANE 0
-#define FIRST_ROW 0
-#define ROW_STEP 1
-#define __device__
-#define __global__
-#define __restrict__
-static double sumOfWarp(double v) { return v; }
-static float minOfWarp(float v) { return v; }
-static unsigned lanesWhere(bool condition) { return condition; }
-static int lowestLane(unsigned) { return 0; }
 #endif
 
 #define MOST_LEVELS 16

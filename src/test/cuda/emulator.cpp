@@ -4,6 +4,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <unistd.h>
+#include "warp.h"
 #include "../../main/cuda/quantizer.cu"
 
 #define EXPORT extern "C" __attribute__((visibility("default"))) int
@@ -63,7 +64,7 @@ EXPORT cuStreamDestroy_v2(void *) { return 0; }
 EXPORT cuLaunchKernel(void *f, unsigned blocks, unsigned, unsigned, unsigned threads, unsigned, unsigned, unsigned, void *, void **p, void **) {
   int n = *(int *)p[3];
   if (f != (void *)&quantize || (unsigned long long)blocks * (threads / 32) < (unsigned)n) return 1;
-  quantize(*(Codebook *)p[0], *(float **)p[1], *(float **)p[2], n, *(int **)p[4]);
+  warp.run(blocks * (threads / WARP), [&] { quantize(*(Codebook *)p[0], *(float **)p[1], *(float **)p[2], n, *(int **)p[4]); });
   return 0;
 }
 

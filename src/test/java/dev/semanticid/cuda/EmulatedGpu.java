@@ -68,6 +68,8 @@ public final class EmulatedGpu {
                   "-shared",
                   "-fPIC",
                   "-fvisibility=hidden",
+                  // Lanes switch stacks.
+                  "-U_FORTIFY_SOURCE",
                   "-x",
                   "c++",
                   "src/test/cuda/emulator.cpp",
