@@ -12,6 +12,9 @@ final class Lane {
   /** What cuBLAS may use for one product; it allocates up to four times as much by itself. */
   private static final long WORKSPACE_BYTES = 8 << 20;
 
+  /** Components that are copied to the device at a time: 2 MB. */
+  private static final int PIECE = 1 << 19;
+
   private final CudaDriver driver;
   private final Cublas blas;
   private final DeviceMemory memory;
@@ -70,8 +73,13 @@ final class Lane {
     long bytes = 4L * length;
     long there = vectors.of(bytes);
     MemorySegment staging = host(Math.max(bytes, hostBytes));
-    MemorySegment.copy(from, offset, staging, ValueLayout.JAVA_FLOAT, 0, length);
-    driver.copyToDevice(there, staging, bytes, stream);
+    // In pieces, so that the device reads one while the next is written.
+    for (int done = 0; done < length; done += PIECE) {
+      int count = Math.min(PIECE, length - done);
+      MemorySegment piece = staging.asSlice(4L * done, 4L * count);
+      MemorySegment.copy(from, offset + done, piece, ValueLayout.JAVA_FLOAT, 0, count);
+      driver.copyToDevice(there + 4L * done, piece, 4L * count, stream);
+    }
     return there;
   }
 

@@ -27,9 +27,7 @@ class GpuCodeTest {
   static Stream<Arguments> builds() {
     return Stream.of(
         arguments(List.of(80, 86, 90), List.of(), List.of(80, 86, 89, 90), List.of(75, 100)),
-        arguments(List.of(86), List.of(), List.of(86, 89), List.of(80, 90)),
-        arguments(List.of(80), List.of(90), List.of(80, 89, 90, 100, 120), List.of(75)),
-        arguments(List.of(), List.of(80), List.of(80, 90, 120), List.of(75)));
+        arguments(List.of(86), List.of(90), List.of(86, 89, 90, 100, 120), List.of(75, 80)));
   }
 
   @ParameterizedTest
@@ -44,10 +42,11 @@ class GpuCodeTest {
     if (!PtxTest.hasToolkit()) {
       return;
     }
+    Path source = folder.resolve("kernel.cu");
+    Files.writeString(source, "__global__ void nothing() {}\n");
     Path object = folder.resolve("object.o");
     var command =
-        new ArrayList<>(
-            List.of("nvcc", "-c", "src/main/cuda/quantizer.cu", "-o", object.toString()));
+        new ArrayList<>(List.of("nvcc", "-c", source.toString(), "-o", object.toString()));
     machine.forEach(
         number -> command.add("-gencode=arch=compute_%d,code=sm_%d".formatted(number, number)));
     ptx.forEach(number ->

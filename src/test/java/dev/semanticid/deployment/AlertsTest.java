@@ -34,7 +34,11 @@ class AlertsTest {
   void rules_fireWhenTheyShould() throws Exception {
     assertThat(
             Commands.run(
-                "promtool", "test", "rules", "src/test/resources/prometheus/alerts-test.yaml"))
+                "promtool",
+                "test",
+                "rules",
+                "src/test/resources/prometheus/alerts-test.yaml",
+                "src/test/resources/prometheus/drift-test.yaml"))
         .contains("SUCCESS");
   }
 }

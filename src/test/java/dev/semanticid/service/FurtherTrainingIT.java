@@ -326,10 +326,10 @@ class FurtherTrainingIT {
         other.trainFrom(request.formatted(name, folder, 30, ""));
       }
       String more = ", \"init_from\": 1, \"holdout_fraction\": 0.1";
-      JsonNode undisturbed = other.trainFrom(request.formatted("undisturbed", folder, 900, more));
+      JsonNode undisturbed = other.trainFrom(request.formatted("undisturbed", folder, 450, more));
       String job =
           other
-              .post("/train", request.formatted("killed", folder, 900, more))
+              .post("/train", request.formatted("killed", folder, 450, more))
               .expect(202)
               .header("Location");
       for (int level = 0; level < 2; level++) {
