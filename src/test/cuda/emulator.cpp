@@ -10,10 +10,8 @@
 #define EXPORT extern "C" __attribute__((visibility("default"))) int
 
 static std::atomic<long long> allocated{0};
-static long long limit() {
-  const char *text = std::getenv("EMULATED_GPU_BYTES");
-  return text ? std::atoll(text) : 1LL << 32;
-}
+static std::atomic<long long> limit{1LL << 32};
+EXPORT emulatorBytes(long long bytes) { limit = bytes; return 0; }
 
 // What kernels and copies fail with from now on: what emulatorFail said, or an ECC error while the file EMULATED_GPU_BROKEN is there.
 static std::atomic<int> failing{0};
@@ -41,7 +39,7 @@ EXPORT cuGetErrorString(int, const char **t) { *t = "emulated error"; return 0; 
 EXPORT cuModuleLoadData(void **m, const char *ptx) { *m = &allocated; return std::strstr(ptx, ".visible .entry quantize(") ? 0 : 218; }
 EXPORT cuModuleGetFunction(void **f, void *, const char *name) { *f = (void *)&quantize; return std::strcmp(name, "quantize") ? 500 : 0; }
 EXPORT cuMemAlloc_v2(void **p, size_t bytes) {
-  if (allocated + (long long)bytes > limit()) return 2;
+  if (allocated + (long long)bytes > limit) return 2;
   char *block = (char *)std::malloc(bytes + 64);
   *(size_t *)block = bytes;
   allocated += bytes;

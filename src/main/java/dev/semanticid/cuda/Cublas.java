@@ -18,8 +18,6 @@ final class Cublas {
   /** Float32 throughout: neither TF32 nor sums of lower precision. */
   private static final int PEDANTIC_MATH = 2;
 
-  private static final int ALLOCATION_FAILED = 3;
-
   private final MethodHandle create;
   private final MethodHandle destroy;
   private final MethodHandle setStream;
@@ -108,9 +106,6 @@ final class Cublas {
 
   private static void call(String what, MethodHandle handle, Object... arguments) {
     int status = NativeLibrary.status(handle, arguments);
-    if (status == ALLOCATION_FAILED) {
-      throw new OutOfMemoryError(what + ": the device's memory does not suffice");
-    }
     if (status != 0) {
       throw new CudaException("%s failed with status %d".formatted(what, status));
     }

@@ -69,7 +69,7 @@ public final class CudaBackend implements ComputeBackend {
     }
     this.blas = new Cublas(cublas == null ? cublas(device.driver() / 1000) : cublas);
     this.driver = new CudaDriver(library, device.ordinal(), ptx());
-    this.memory = new DeviceMemory(driver, memoryLimit);
+    this.memory = new DeviceMemory(driver, memoryLimit, LANES * CudaEncoder.LANE_BYTES);
     this.quantize = driver.kernel("quantize");
     idle.add(new Lane(driver, blas, memory));
   }

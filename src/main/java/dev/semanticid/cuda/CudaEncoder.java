@@ -16,6 +16,9 @@ final class CudaEncoder implements DeviceEncoder {
   /** Vectors and products of a batch, about. */
   private static final long BATCH_BYTES = 16 << 20;
 
+  /** What a lane takes for one: those twice, as two codebooks differ in them, and codes. */
+  static final long LANE_BYTES = Lane.WORKSPACE_BYTES + 2 * BATCH_BYTES;
+
   private static final int WARP = 32;
   private static final int ROWS_PER_BLOCK = 4;
 

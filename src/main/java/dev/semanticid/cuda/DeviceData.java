@@ -36,7 +36,7 @@ final class DeviceData implements AutoCloseable {
   private long add(MemorySegment from) {
     long bytes = Math.max(from.byteSize(), 8);
     return backend.onLane(lane -> {
-      long address = backend.memory().allocate(bytes);
+      long address = backend.memory().allocateData(bytes);
       blocks.add(new Block(address, bytes));
       // In pieces, for pinned memory is dear.
       long piece = 16 << 20;
@@ -61,7 +61,7 @@ final class DeviceData implements AutoCloseable {
       return;
     }
     backend.driver().makeCurrent();
-    blocks.forEach(block -> backend.memory().free(block.address(), block.bytes()));
+    blocks.forEach(block -> backend.memory().freeData(block.address(), block.bytes()));
     blocks.clear();
   }
 }

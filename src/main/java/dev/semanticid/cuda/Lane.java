@@ -10,7 +10,7 @@ import java.lang.foreign.ValueLayout;
 final class Lane {
 
   /** What cuBLAS may use for one product; it allocates up to four times as much by itself. */
-  private static final long WORKSPACE_BYTES = 8 << 20;
+  static final long WORKSPACE_BYTES = 8 << 20;
 
   /** Components that are copied to the device at a time: 2 MB. */
   private static final int PIECE = 1 << 19;
@@ -59,7 +59,11 @@ final class Lane {
     if (host.byteSize() < bytes) {
       driver.freeHost(host);
       host = MemorySegment.NULL;
-      host = driver.allocateHost(bytes);
+      try {
+        host = driver.allocateHost(bytes);
+      } catch (OutOfMemoryError e) {
+        throw new CudaException("a batch finds no pinned memory: " + e.getMessage());
+      }
     }
     return host;
   }

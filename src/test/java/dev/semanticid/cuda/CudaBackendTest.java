@@ -98,11 +98,41 @@ class CudaBackendTest {
         assertThatThrownBy(() -> backend.makeResident(large, 1 << 20, 8))
             .isInstanceOf(OutOfMemoryError.class)
             .hasMessageContaining("%d bytes".formatted(32 << 20))
-            .hasMessageContaining(Long.toString(limit));
+            .hasMessageContaining(Long.toString(limit - limit / 4));
         assertThat(backend.deviceBytes()).isEqualTo(before);
         float[] products = new float[8];
         resident.multiply(small, 0, 1, products);
         assertThat(products[0]).isEqualTo(1);
+      }
+    }
+  }
+
+  @Test
+  void batch_thatFindsNoRoom_isAFailureOfTheDevice() {
+    NativeLibrary emulator =
+        NativeLibrary.open("", List.of(EmulatedGpu.library().orElseThrow().toString()));
+    MethodHandle bytes = emulator.function("emulatorBytes", ValueLayout.JAVA_LONG);
+    var heard = new ArrayList<DeviceFailedException>();
+    Codebook codebook = codebook(3);
+    VectorBatch batch = VectorBatch.of(new float[300 * D], D);
+    try (CudaBackend alone = EmulatedGpu.start().orElseThrow();
+        var fallback =
+            new FallbackBackend(EmulatedGpu.start().orElseThrow(), JavaBackend::new, heard::add);
+        var pool = new WorkerPool(2, "test");
+        var onlyThere = new ResidualQuantizer(codebook, alone, pool, Long.MAX_VALUE);
+        var both = new ResidualQuantizer(codebook, fallback, pool, Long.MAX_VALUE)) {
+      NativeLibrary.status(bytes, 0L);
+      try {
+        assertThatThrownBy(() -> onlyThere.encode(batch))
+            .isInstanceOf(CudaException.class)
+            .hasMessageContaining("a batch finds no room on the GPU");
+        assertThat(alone.failure()).contains("a batch finds no room on the GPU");
+        assertThat(alone.available()).isFalse();
+        assertThat(both.encode(batch)).hasSize(300 * 3);
+        assertThat(heard).hasSize(1);
+        assertThat(fallback.available()).isTrue();
+      } finally {
+        NativeLibrary.status(bytes, 1L << 32);
       }
     }
   }
