@@ -17,6 +17,7 @@ import dev.semanticid.system.ProblemCode;
 import dev.semanticid.system.ProblemException;
 import java.io.IOException;
 import java.util.Map;
+import java.util.Optional;
 import java.util.stream.Collectors;
 import org.jspecify.annotations.Nullable;
 import org.springframework.beans.factory.annotation.Qualifier;
@@ -69,6 +70,11 @@ class EncodingService {
     }
     OutputFormat.of(target.uri());
     request.badRows();
+    String hash = JobRequest.hash(json.writeValueAsString(request));
+    Optional<JobRunner.Submission> known = runner.known(idempotencyKey, hash);
+    if (known.isPresent()) {
+      return known.get();
+    }
     Destination destination = storage.destination(target.uri());
     String name = request.codebook() == null ? "default" : request.codebook();
     String version = request.version() == null ? CodebookRegistry.ACTIVE : request.version();
@@ -89,11 +95,11 @@ class EncodingService {
               json.writeValueAsString(request),
               parameters,
               idempotencyKey,
-              JobRequest.hash(json.writeValueAsString(request)));
+              hash);
       // In this order: if what exists is of this very request, its job is found as well.
       if (Storage.isOnThisMachine(target.uri())
           && destination.exists()
-          && runner.find(job).isEmpty()) {
+          && runner.known(idempotencyKey, hash).isEmpty()) {
         throw new ProblemException(
             ProblemCode.DESTINATION_EXISTS,
             "%s exists already; nothing is overwritten".formatted(destination.uri()));

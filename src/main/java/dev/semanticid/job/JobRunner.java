@@ -237,9 +237,9 @@ public final class JobRunner implements SmartLifecycle {
    *     or the queue is full
    */
   public synchronized Submission submit(JobRequest request, Runnable withinTransaction) {
-    Optional<String> known = find(request);
+    Optional<Submission> known = known(request.idempotencyKey(), request.hash());
     if (known.isPresent()) {
-      return new Submission(known.get(), false);
+      return known.get();
     }
     if (worker.getQueue().size() >= settings.queueSize()) {
       throw new ProblemException(
@@ -249,9 +249,9 @@ public final class JobRunner implements SmartLifecycle {
     }
     String id = UUID.randomUUID().toString();
     while (!store.insert(id, request, withinTransaction)) {
-      known = find(request);
+      known = known(request.idempotencyKey(), request.hash());
       if (known.isPresent()) {
-        return new Submission(known.get(), false);
+        return known.get();
       }
       requireIdle(request.codebook());
     }
@@ -274,24 +274,25 @@ public final class JobRunner implements SmartLifecycle {
   public record Submission(String id, boolean isNew) {}
 
   /**
-   * The job that a request's idempotency key names.
+   * The job that a request's idempotency key names, whatever became of what it is about.
    *
+   * @param key as it came
+   * @param hash of the request, {@link JobRequest#hash}
    * @throws ProblemException if the key names another request
    */
-  public Optional<String> find(JobRequest request) {
-    String key = request.idempotencyKey();
+  public Optional<Submission> known(@Nullable String key, String hash) {
     if (key == null) {
       return Optional.empty();
     }
     Optional<JobStore.Keyed> found = store.findByKey(kind, key);
-    if (found.isPresent() && !found.get().hash().equals(request.hash())) {
+    if (found.isPresent() && !found.get().hash().equals(hash)) {
       throw new ProblemException(
               ProblemCode.IDEMPOTENCY_KEY_REUSED,
               "%s '%s' came with another request before; see job %s"
                   .formatted(JobRequest.IDEMPOTENCY_KEY, key, found.get().id()))
           .with("job", address(found.get().id()));
     }
-    return found.map(JobStore.Keyed::id);
+    return found.map(keyed -> new Submission(keyed.id(), false));
   }
 
   /**

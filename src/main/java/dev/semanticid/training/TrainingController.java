@@ -485,8 +485,13 @@ class TrainingController {
     String key = JobRequest.requireKey(request.getHeader(JobRequest.IDEMPOTENCY_KEY));
     service.requireIdle(parameters.codebook(), key);
     String model = embeddingModel(parameters, request);
-    StartVersion start = work.start(parameters, model);
     var training = new StoredTraining(parameters.stored(), source, null, null, null, model);
+    // Before anything is looked for that may be gone by now.
+    Optional<JobRunner.Submission> known = service.known(training, key);
+    if (known.isPresent()) {
+      return jobs.accepted(known.get());
+    }
+    StartVersion start = work.start(parameters, model);
     Map<String, Object> shown;
     if (Storage.isOnThisMachine(source.uri())) {
       shown = opened(training, start);

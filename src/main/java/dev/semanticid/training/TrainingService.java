@@ -10,6 +10,7 @@ import java.io.IOException;
 import java.util.HashSet;
 import java.util.LinkedHashMap;
 import java.util.Map;
+import java.util.Optional;
 import org.jspecify.annotations.Nullable;
 import org.springframework.beans.factory.annotation.Qualifier;
 import org.springframework.stereotype.Component;
@@ -78,6 +79,23 @@ class TrainingService {
     return parameters;
   }
 
+  /** The job of a training from a source that was asked for by the same key before. */
+  Optional<JobRunner.Submission> known(StoredTraining training, @Nullable String idempotencyKey) {
+    return runner.known(idempotencyKey, hash(training, ""));
+  }
+
+  private String hash(StoredTraining training, String digest) {
+    var nameless =
+        new StoredTraining(
+            training.parameters(),
+            training.source(),
+            null,
+            training.elementType(),
+            training.dimension(),
+            training.embeddingModel());
+    return JobRequest.hash(json.writeValueAsString(nameless), digest);
+  }
+
   /**
    * Queues a training.
    *
@@ -93,14 +111,6 @@ class TrainingService {
       Map<String, Object> parameters,
       String digest,
       @Nullable String idempotencyKey) {
-    var nameless =
-        new StoredTraining(
-            training.parameters(),
-            training.source(),
-            null,
-            training.elementType(),
-            training.dimension(),
-            training.embeddingModel());
     var request =
         new JobRequest(
             KIND,
@@ -109,7 +119,7 @@ class TrainingService {
             json.writeValueAsString(training),
             parameters,
             idempotencyKey,
-            JobRequest.hash(json.writeValueAsString(nameless), digest));
+            hash(training, digest));
     return runner.submit(
         request,
         () -> {

@@ -573,6 +573,29 @@ class BulkEncodeIT {
     expectNothing("twice.npy");
   }
 
+  @Test
+  void idempotencyKey_ofWhatHasLostItsSource_givesTheJobThatWas() throws IOException {
+    Path source = Files.copy(root.resolve("rows.npy"), root.resolve("gone.npy"));
+    String encoding = request(at("gone.npy"), at("from-gone.npy"), "");
+    String training =
+        """
+        {"codebook": "from-gone", "source": {"uri": "%s"}, "codebook_width": 8,
+         "init_buffer_size": 64, "batch_size": 128, "max_steps": 30}
+        """
+            .formatted(at("gone.npy"));
+    for (String[] request : new String[][] {{"/encode/jobs", encoding}, {"/train", training}}) {
+      Answer first = client.post(request[0], request[1], "Idempotency-Key", "gone");
+      assertThat(client.awaitJob(first).path("state").asString()).isEqualTo("succeeded");
+      Files.move(source, root.resolve("elsewhere.npy"));
+      Answer again = client.post(request[0], request[1], "Idempotency-Key", "gone").expect(202);
+      assertThat(again.header("Location")).isEqualTo(first.header("Location"));
+      client
+          .post(request[0], request[1], "Idempotency-Key", "gone too")
+          .expectProblem(422, "SOURCE_NOT_FOUND", "gone.npy");
+      Files.move(root.resolve("elsewhere.npy"), source);
+    }
+  }
+
   /** Again and again, because it matters who comes when. */
   @Test
   void idempotencyKey_ofATraining_givesOneJobToClientsThatAskAtOnce() throws Exception {
