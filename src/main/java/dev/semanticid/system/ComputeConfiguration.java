@@ -93,6 +93,7 @@ class ComputeConfiguration {
             "%s: ND4J's library %s has no code for it, but %s"
                 .formatted(device, library.getFileName(), code));
       }
+      LOG.info("ND4J on {}: {} has {}", device, library.getFileName(), code);
     } catch (IOException e) {
       throw new UncheckedIOException("ND4J's library for GPUs cannot be read", e);
     }

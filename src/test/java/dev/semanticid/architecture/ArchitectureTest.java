@@ -133,11 +133,14 @@ class ArchitectureTest {
   static final ArchRule BACKENDS_KNOW_ONLY_THE_CORE =
       noClasses()
           .that()
-          .resideInAnyPackage(ROOT + ".nd4j..", ROOT + ".onednn..")
+          .resideInAnyPackage(ROOT + ".cuda..", ROOT + ".nd4j..", ROOT + ".onednn..")
           .should()
           .dependOnClassesThat(
               resideInAPackage(ROOT + "..")
-                  .and(not(resideInAnyPackage(ROOT + ".nd4j..", ROOT + ".onednn..", CORE + "..")))
+                  .and(
+                      not(
+                          resideInAnyPackage(
+                              ROOT + ".cuda..", ROOT + ".nd4j..", ROOT + ".onednn..", CORE + "..")))
                   .or(resideInAnyPackage("org.springframework..", "jakarta..")))
           .because("the backend travels with the core, without the service");
 

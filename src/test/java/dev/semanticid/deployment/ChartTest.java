@@ -183,7 +183,9 @@ class ChartTest {
     assertThat(at(container(objects), "resources", "limits")).containsEntry("nvidia.com/gpu", "1");
     assertThat(text(container(objects), "image")).endsWith("-cuda");
     assertThat(at(object(objects, "ConfigMap"), "data"))
-        .containsEntry("SEMANTIC_ID_BACKEND", "nd4j");
+        .containsEntry("SEMANTIC_ID_BACKEND", "cuda");
+    List<Map<String, Object>> older = Chart.render(values("gpu"), "gpu.backend", "nd4j");
+    assertThat(at(object(older, "ConfigMap"), "data")).containsEntry("SEMANTIC_ID_BACKEND", "nd4j");
     List<Map<String, Object>> shared =
         Chart.render(AUTOSCALING, "gpu.enabled", "true", "autoscaling.enabled", "false");
     assertThat(at(object(shared, "Deployment"), "spec", "strategy", "rollingUpdate"))
@@ -302,6 +304,7 @@ class ChartTest {
         "replicaCount|-1|/replicaCount",
         "replicaCount|many|/replicaCount",
         "gpu.count|0|/gpu/count",
+        "gpu.backend|auto|/gpu/backend",
         "image.digest|latest|/image/digest",
         "resources.limits.memory|lots|/resources/limits/memory",
         "persistence.accessMode|ReadOnlyMany|/persistence/accessMode",
