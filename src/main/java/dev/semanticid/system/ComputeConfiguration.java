@@ -83,7 +83,7 @@ class ComputeConfiguration {
     }
   }
 
-  /** A GPU that ND4J's library has no code for would end the process at the first product. */
+  /** That ND4J's library has no code for a GPU would show at the first product. */
   private static void requireCode(CudaDevice device) {
     Path library = Nd4jCuda.load();
     try {

@@ -35,7 +35,7 @@ class ReplicasIT {
   private static final int OUTAGE_SECONDS = Integer.getInteger("soak.outage.seconds", 5);
 
   /** Steps of a training that takes a few seconds. */
-  private static final int STEPS = 3_000;
+  private static final int STEPS = 2_000;
 
   private static final int D = 16;
   private static final float[][] TRAINING = Embeddings.rows(600, D, 1);

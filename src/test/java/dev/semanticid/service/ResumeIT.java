@@ -50,7 +50,7 @@ class ResumeIT {
   private static String training(Path rows, boolean layerWise) {
     return """
     {"codebook": "default", "source": {"uri": "file://%s"}, "codebook_width": 64,
-     "init_buffer_size": 512, "batch_size": 1024, "max_steps": 1500, "train_layer_wise": %s}
+     "init_buffer_size": 512, "batch_size": 1024, "max_steps": 900, "train_layer_wise": %s}
     """
         .formatted(rows, layerWise);
   }
@@ -203,7 +203,7 @@ class ResumeIT {
   @Test
   void cancelled_thenKilled_staysCancelled(@TempDir Path temp) throws IOException {
     Path folder = temp.toRealPath();
-    String request = training(rows(folder), true).replace("1500", "1500000");
+    String request = training(rows(folder), true).replace("900", "900000");
     String running;
     String queued;
     try (ServiceProcess service = start(folder)) {
@@ -234,7 +234,7 @@ class ResumeIT {
       job =
           service
               .client()
-              .post("/train", training(rows, true).replace("1500", "1500000"))
+              .post("/train", training(rows, true).replace("900", "900000"))
               .expect(202)
               .header("Location");
       Await.until(
@@ -256,7 +256,7 @@ class ResumeIT {
   @Test
   void killedAgainAndAgainWithoutGettingFurther_failsTheJob(@TempDir Path temp) throws IOException {
     Path folder = temp.toRealPath();
-    String request = training(rows(folder), true).replace("1500", "1500000");
+    String request = training(rows(folder), true).replace("900", "900000");
     String[] settings = {
       "--semantic-id.jobs.max-attempts=2", "--semantic-id.jobs.checkpoint-interval=1h"
     };

@@ -113,7 +113,7 @@ class ResidualQuantizerExactnessTest {
   @MethodSource("beamShapes")
   void encode_byBeam_agreesWithReference(Shape shape) {
     var random = new SplittableRandom(10);
-    int n = shape.dimension() > 300 ? 90 : 360;
+    int n = shape.dimension() > 300 ? 60 : 240;
     assertEveryPlan(shape, randomCodebook(shape, random), n, random);
   }
 
@@ -132,7 +132,7 @@ class ResidualQuantizerExactnessTest {
     }
     Codebook codebook =
         Codebook.of(apart.settings(), shape.dimension(), levels, Provenance.UNKNOWN);
-    assertEveryPlan(shape, codebook, shape.dimension() > 300 ? 45 : 180, random);
+    assertEveryPlan(shape, codebook, shape.dimension() > 300 ? 30 : 120, random);
   }
 
   private void assertEveryPlan(Shape shape, Codebook codebook, int n, SplittableRandom random) {
