@@ -8,6 +8,7 @@ import dev.semanticid.core.compute.DeviceEncoder;
 import dev.semanticid.core.compute.DeviceModel;
 import dev.semanticid.core.compute.ForwardingBackend;
 import dev.semanticid.core.compute.WorkerPool;
+import dev.semanticid.core.format.ConcatenatedVectorSource;
 import dev.semanticid.core.quantizer.AdversarialRows;
 import dev.semanticid.core.quantizer.Algorithm;
 import dev.semanticid.core.quantizer.Codebook;
@@ -18,6 +19,7 @@ import dev.semanticid.core.quantizer.ResidualQuantizer;
 import dev.semanticid.core.quantizer.ResidualQuantizerConfig;
 import dev.semanticid.core.quantizer.ResidualQuantizerTrainer;
 import dev.semanticid.core.quantizer.TrainingListener;
+import dev.semanticid.core.vector.InMemoryVectorSource;
 import dev.semanticid.core.vector.VectorBatch;
 import dev.semanticid.core.vector.VectorSource;
 import java.io.IOException;
@@ -280,7 +282,7 @@ public final class GpuCheck {
             true,
             CentroidInitializer.KMEANS_PLUS_PLUS,
             42);
-    try (var source = new GeneratedRows(n, d)) {
+    try (VectorSource source = generatedRows(n, d)) {
       var trainer = new ResidualQuantizerTrainer(config, backend, pool);
       long began = System.nanoTime();
       trainer.train(source, TrainingListener.NONE);
@@ -323,68 +325,26 @@ public final class GpuCheck {
     }
   }
 
-  /** Rows around random centres, made beforehand. */
-  private static final class GeneratedRows implements VectorSource {
-
-    private static final int CENTRES = 4096;
-    private static final int PIECE = 4096;
-
-    private final float[][] pieces;
-    private final int rows;
-    private final int dimension;
-
-    GeneratedRows(int rows, int dimension) {
-      this.rows = rows;
-      this.dimension = dimension;
-      float[] centres = gaussians(new SplittableRandom(11), CENTRES * dimension, 1);
-      this.pieces = new float[(rows + PIECE - 1) / PIECE][];
-      IntStream.range(0, pieces.length)
-          .parallel()
-          .forEach(piece -> {
-            var random = new SplittableRandom(piece);
-            float[] some = new float[Math.min(PIECE, rows - piece * PIECE) * dimension];
-            for (int begin = 0; begin < some.length; begin += dimension) {
-              int centre = random.nextInt(CENTRES) * dimension;
-              for (int i = 0; i < dimension; i++) {
-                some[begin + i] = (float) (centres[centre + i] + random.nextDouble() - 0.5);
+  /** Rows around random centres, made beforehand; in pieces, for an array has its bounds. */
+  private static VectorSource generatedRows(int rows, int dimension) throws IOException {
+    int centreCount = 4096;
+    int piece = 4096;
+    float[] centres = gaussians(new SplittableRandom(11), centreCount * dimension, 1);
+    List<InMemoryVectorSource> pieces =
+        IntStream.range(0, (rows + piece - 1) / piece)
+            .parallel()
+            .mapToObj(number -> {
+              var random = new SplittableRandom(number);
+              float[] some = new float[Math.min(piece, rows - number * piece) * dimension];
+              for (int begin = 0; begin < some.length; begin += dimension) {
+                int centre = random.nextInt(centreCount) * dimension;
+                for (int i = 0; i < dimension; i++) {
+                  some[begin + i] = (float) (centres[centre + i] + random.nextDouble() - 0.5);
+                }
               }
-            }
-            pieces[piece] = some;
-          });
-    }
-
-    @Override
-    public int dimension() {
-      return dimension;
-    }
-
-    @Override
-    public long rows() {
-      return rows;
-    }
-
-    @Override
-    public void read(long firstRow, int count, float[] target, int offset) {
-      int row = Math.toIntExact(firstRow);
-      int to = offset;
-      for (int left = count; left > 0; ) {
-        int within = row % PIECE;
-        int some = Math.min(left, PIECE - within);
-        System.arraycopy(pieces[row / PIECE], within * dimension, target, to, some * dimension);
-        row += some;
-        left -= some;
-        to += some * dimension;
-      }
-    }
-
-    @Override
-    public String description() {
-      return "generated rows";
-    }
-
-    @Override
-    public void close() {
-      // nothing is held
-    }
+              return new InMemoryVectorSource(VectorBatch.of(some, dimension));
+            })
+            .toList();
+    return ConcatenatedVectorSource.of(pieces);
   }
 }

@@ -70,7 +70,8 @@ class EncodingService {
     }
     OutputFormat.of(target.uri());
     request.badRows();
-    String hash = JobRequest.hash(json.writeValueAsString(request));
+    String text = json.writeValueAsString(request);
+    String hash = JobRequest.hash(text);
     Optional<JobRunner.Submission> known = runner.known(idempotencyKey, hash);
     if (known.isPresent()) {
       return known.get();
@@ -88,14 +89,7 @@ class EncodingService {
         sources.requireReadable(source);
       }
       var job =
-          new JobRequest(
-              KIND,
-              name,
-              codebook.version(),
-              json.writeValueAsString(request),
-              parameters,
-              idempotencyKey,
-              hash);
+          new JobRequest(KIND, name, codebook.version(), text, parameters, idempotencyKey, hash);
       // In this order: if what exists is of this very request, its job is found as well.
       if (Storage.isOnThisMachine(target.uri())
           && destination.exists()

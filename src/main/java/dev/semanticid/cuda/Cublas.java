@@ -68,24 +68,24 @@ final class Cublas {
   MemorySegment newHandle(MemorySegment stream, long workspace, long workspaceBytes) {
     try (Arena arena = Arena.ofConfined()) {
       MemorySegment pointer = arena.allocate(ADDRESS);
-      call("cublasCreate", create, pointer);
+      NativeLibrary.call("cublasCreate", create, pointer);
       MemorySegment handle = pointer.get(ADDRESS, 0);
-      call("cublasSetStream", setStream, handle, stream);
+      NativeLibrary.call("cublasSetStream", setStream, handle, stream);
       // After the stream, which would take it back.
-      call("cublasSetWorkspace", setWorkspace, handle, workspace, workspaceBytes);
-      call("cublasSetMathMode", setMathMode, handle, PEDANTIC_MATH);
+      NativeLibrary.call("cublasSetWorkspace", setWorkspace, handle, workspace, workspaceBytes);
+      NativeLibrary.call("cublasSetMathMode", setMathMode, handle, PEDANTIC_MATH);
       return handle;
     }
   }
 
   void destroyHandle(MemorySegment handle) {
-    call("cublasDestroy", destroy, handle);
+    NativeLibrary.call("cublasDestroy", destroy, handle);
   }
 
   /** S = X·Cᵀ, all row-major: X is n × d, C is rows × d, S becomes n × rows. */
   void multiply(MemorySegment handle, long x, int n, long c, int rows, int d, long s) {
     // Columns first, as BLAS has it: Sᵀ = C·Xᵀ.
-    call(
+    NativeLibrary.call(
         "cublasSgemm",
         sgemm,
         handle,
@@ -102,12 +102,5 @@ final class Cublas {
         zero,
         s,
         rows);
-  }
-
-  private static void call(String what, MethodHandle handle, Object... arguments) {
-    int status = NativeLibrary.status(handle, arguments);
-    if (status != 0) {
-      throw new CudaException("%s failed with status %d".formatted(what, status));
-    }
   }
 }

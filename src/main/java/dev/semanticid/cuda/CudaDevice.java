@@ -39,34 +39,31 @@ public record CudaDevice(int ordinal, String name, int major, int minor, int dri
   static CudaDevice first(NativeLibrary driver) {
     try (Arena arena = Arena.ofConfined()) {
       MemorySegment number = arena.allocate(JAVA_INT);
-      call("cuInit", driver.function("cuInit", JAVA_INT), 0);
-      call("cuDeviceGetCount", driver.function("cuDeviceGetCount", ADDRESS), number);
+      NativeLibrary.call("cuInit", driver.function("cuInit", JAVA_INT), 0);
+      NativeLibrary.call("cuDeviceGetCount", driver.function("cuDeviceGetCount", ADDRESS), number);
       if (number.get(JAVA_INT, 0) == 0) {
         throw new CudaException("the NVIDIA driver finds no GPU");
       }
-      call("cuDeviceGet", driver.function("cuDeviceGet", ADDRESS, JAVA_INT), number, 0);
+      NativeLibrary.call(
+          "cuDeviceGet", driver.function("cuDeviceGet", ADDRESS, JAVA_INT), number, 0);
       int ordinal = number.get(JAVA_INT, 0);
       MethodHandle attribute = driver.function("cuDeviceGetAttribute", ADDRESS, JAVA_INT, JAVA_INT);
-      call("cuDeviceGetAttribute", attribute, number, COMPUTE_CAPABILITY_MAJOR, ordinal);
+      NativeLibrary.call(
+          "cuDeviceGetAttribute", attribute, number, COMPUTE_CAPABILITY_MAJOR, ordinal);
       int major = number.get(JAVA_INT, 0);
-      call("cuDeviceGetAttribute", attribute, number, COMPUTE_CAPABILITY_MINOR, ordinal);
+      NativeLibrary.call(
+          "cuDeviceGetAttribute", attribute, number, COMPUTE_CAPABILITY_MINOR, ordinal);
       int minor = number.get(JAVA_INT, 0);
       MemorySegment name = arena.allocate(256);
-      call(
+      NativeLibrary.call(
           "cuDeviceGetName",
           driver.function("cuDeviceGetName", ADDRESS, JAVA_INT, JAVA_INT),
           name,
           (int) name.byteSize(),
           ordinal);
-      call("cuDriverGetVersion", driver.function("cuDriverGetVersion", ADDRESS), number);
+      NativeLibrary.call(
+          "cuDriverGetVersion", driver.function("cuDriverGetVersion", ADDRESS), number);
       return new CudaDevice(ordinal, name.getString(0), major, minor, number.get(JAVA_INT, 0));
-    }
-  }
-
-  private static void call(String what, MethodHandle handle, Object... arguments) {
-    int status = NativeLibrary.status(handle, arguments);
-    if (status != 0) {
-      throw new CudaException("%s failed with status %d".formatted(what, status));
     }
   }
 

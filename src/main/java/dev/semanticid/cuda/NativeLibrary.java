@@ -56,6 +56,19 @@ final class NativeLibrary {
     }
   }
 
+  /**
+   * Calls a function that has to succeed.
+   *
+   * @param what its name
+   * @throws CudaException if it does not, with the status
+   */
+  static void call(String what, MethodHandle function, Object... arguments) {
+    int status = status(function, arguments);
+    if (status != 0) {
+      throw new CudaException("%s failed with status %d".formatted(what, status));
+    }
+  }
+
   /** A function of these arguments. */
   MethodHandle function(String symbol, MemoryLayout... arguments) {
     return Linker.nativeLinker()
