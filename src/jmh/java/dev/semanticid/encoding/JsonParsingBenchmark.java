@@ -1,6 +1,7 @@
 package dev.semanticid.encoding;
 
 import ch.randelshofer.fastdoubleparser.JavaFloatParser;
+import dev.semanticid.system.MemoryBudget;
 import dev.semanticid.system.SemanticIdProperties;
 import java.io.ByteArrayInputStream;
 import java.io.IOException;
@@ -76,6 +77,7 @@ public class JsonParsingBenchmark {
   @Param public Style style = Style.FLOAT32;
 
   private final FloatArrays arrays = new FloatArrays(1 << 24);
+  private final MemoryBudget memory = new MemoryBudget(1L << 30);
   private final Admission admission =
       new Admission(
           new SemanticIdProperties.Encoding(
@@ -177,7 +179,7 @@ public class JsonParsingBenchmark {
   @OperationsPerInvocation(ROWS)
   public float[] service() {
     try (Admission.Permit permit = admission.admit(ROWS);
-        var buffer = new EmbeddingBuffer(arrays, permit, DIMENSION, ROWS)) {
+        var buffer = new EmbeddingBuffer(arrays, permit, memory, DIMENSION, ROWS)) {
       JsonEmbeddingsReader.read(in(), buffer);
       return buffer.finish().data();
     }

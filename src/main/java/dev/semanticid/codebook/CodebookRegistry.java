@@ -9,6 +9,7 @@ import dev.semanticid.core.quantizer.Codebook;
 import dev.semanticid.core.quantizer.ResidualQuantizer;
 import dev.semanticid.core.quantizer.Screening;
 import dev.semanticid.job.JobStore;
+import dev.semanticid.system.MemoryBudget;
 import dev.semanticid.system.ProblemCode;
 import dev.semanticid.system.ProblemException;
 import dev.semanticid.system.SemanticIdProperties;
@@ -23,6 +24,7 @@ import java.util.Set;
 import java.util.TreeMap;
 import java.util.TreeSet;
 import java.util.concurrent.ConcurrentHashMap;
+import java.util.concurrent.Semaphore;
 import java.util.concurrent.TimeUnit;
 import java.util.function.IntConsumer;
 import java.util.function.Predicate;
@@ -58,6 +60,8 @@ public class CodebookRegistry implements DisposableBean {
   /** After what time a version that could not be served is tried again. */
   private static final long RETRY_NANOS = TimeUnit.SECONDS.toNanos(30);
 
+  private static final int MOST_LOADS = 8;
+
   private static final Pattern NUMBER = Pattern.compile("[0-9]{1,9}");
 
   private final CodebookStore store;
@@ -84,15 +88,22 @@ public class CodebookRegistry implements DisposableBean {
   /** Held while a version that requests ask for is made resident. */
   private final Object pinning = new Object();
 
+  /** Requests that load a version or wait for one. */
+  private final Semaphore loads = new Semaphore(MOST_LOADS);
+
+  private final MemoryBudget memory;
+
   CodebookRegistry(
       CodebookStore store,
       JobStore jobs,
       ComputeBackend backend,
       @Qualifier("encoding") WorkerPool pool,
       SemanticIdProperties properties,
+      MemoryBudget memory,
       MeterRegistry meters) {
     this.store = store;
     this.jobs = jobs;
+    this.memory = memory;
     this.meters = new EncodingMeters(meters, this);
     this.swaps =
         Counter.builder("semantic_id.codebook.swaps")
@@ -104,7 +115,8 @@ public class CodebookRegistry implements DisposableBean {
     this.screening = properties.screening();
     this.pinned =
         new PinnedCodebooks(
-            properties.codebooks().pinned(), properties.codebooks().pinnedMemory().toBytes());
+            properties.codebooks().pinned(),
+            Math.min(properties.codebooks().pinnedMemory().toBytes(), memory.total()));
     this.keptVersions = properties.codebooks().keep();
     follow();
     this.started = true;
@@ -218,17 +230,69 @@ public class CodebookRegistry implements DisposableBean {
     if (found != null) {
       return found;
     }
-    // One at a time, and those that are resident do not wait for it.
-    synchronized (pinning) {
-      found = pinned.acquire(name, number);
-      if (found != null) {
-        return found;
-      }
-      ServedCodebook made = load(name, number);
-      made.tryRetain();
-      pinned.add(made);
-      return made;
+    // One is loaded at a time. Few requests wait for it, because each holds a thread.
+    if (!loads.tryAcquire()) {
+      throw new ProblemException(
+              ProblemCode.OVERLOADED,
+              "%d requests wait for versions that are not resident; try again in 1 s"
+                  .formatted(MOST_LOADS))
+          .with(ProblemException.RETRY_AFTER, 1);
     }
+    try {
+      synchronized (pinning) {
+        found = pinned.acquire(name, number);
+        if (found != null) {
+          return found;
+        }
+        ServedCodebook made = loadForRequest(name, number);
+        made.tryRetain();
+        pinned.add(made);
+        return made;
+      }
+    } finally {
+      loads.release();
+    }
+  }
+
+  /** Loads a version, unless it takes more memory than requests may. */
+  private ServedCodebook loadForRequest(String name, int number) {
+    long bytes = loadBytes(store.require(name, number).sizeBytes());
+    return memory.with(
+        "version %d of codebook '%s'".formatted(number, name), bytes, () -> load(name, number));
+  }
+
+  /** Heap that a codebook's file takes while it is read and made resident, about. */
+  static long loadBytes(long fileBytes) {
+    return 2 * fileBytes;
+  }
+
+  /**
+   * The shape of a version, which need not be resident for it.
+   *
+   * @param dimension components of its vectors
+   * @param levels codes of a semantic ID
+   */
+  public record Shape(int dimension, int levels) {}
+
+  /**
+   * The shape of a version.
+   *
+   * @param name the codebook
+   * @param version a number or an alias
+   * @throws ProblemException if there is none, or it is the active one and cannot be served
+   */
+  public Shape shape(String name, String version) {
+    if (version.equals(ACTIVE)) {
+      ServedCodebook served = acquire(name, version);
+      try {
+        Codebook codebook = served.quantizer().codebook();
+        return new Shape(codebook.dimension(), codebook.levels());
+      } finally {
+        served.release();
+      }
+    }
+    CodebookVersion found = store.require(name, resolve(name, version));
+    return new Shape(found.embeddingDim(), found.codebookWidths().size());
   }
 
   /**

@@ -21,7 +21,7 @@ final class PinnedCodebooks {
 
   /**
    * @param most how many are kept
-   * @param mostBytes memory they may take on the device and in tables, but for the last one
+   * @param mostBytes memory that they may take, except the last one
    */
   PinnedCodebooks(int most, long mostBytes) {
     this.most = most;
@@ -48,12 +48,12 @@ final class PinnedCodebooks {
   void add(ServedCodebook made) {
     synchronized (codebooks) {
       codebooks.put(key(made.name(), made.version()), made);
-      long bytes = codebooks.values().stream().mapToLong(s -> s.quantizer().residentBytes()).sum();
+      long bytes = codebooks.values().stream().mapToLong(ServedCodebook::bytes).sum();
       while (codebooks.size() > 1 && (codebooks.size() > most || bytes > mostBytes)) {
         var eldest = codebooks.entrySet().iterator();
         ServedCodebook retired = eldest.next().getValue();
         eldest.remove();
-        bytes -= retired.quantizer().residentBytes();
+        bytes -= retired.bytes();
         retired.release();
       }
     }

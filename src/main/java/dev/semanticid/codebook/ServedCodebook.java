@@ -1,5 +1,6 @@
 package dev.semanticid.codebook;
 
+import dev.semanticid.core.quantizer.Codebook;
 import dev.semanticid.core.quantizer.ResidualQuantizer;
 import dev.semanticid.system.EmbeddingModel;
 import java.util.concurrent.atomic.AtomicInteger;
@@ -48,6 +49,13 @@ public final class ServedCodebook {
   /** Encodes with it; only between {@link CodebookRegistry#acquire} and {@link #release}. */
   public ResidualQuantizer quantizer() {
     return quantizer;
+  }
+
+  /** Memory that it takes: centroids, tables, and what is on the device. */
+  long bytes() {
+    Codebook codebook = quantizer.codebook();
+    long centroids = codebook.widths().stream().mapToLong(Integer::longValue).sum();
+    return quantizer.residentBytes() + Float.BYTES * centroids * codebook.dimension();
   }
 
   /** Takes part in it, unless it is freed already. */

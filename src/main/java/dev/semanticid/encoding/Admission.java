@@ -9,6 +9,10 @@ import java.util.function.DoubleSupplier;
  * Lets requests in by rows, before their bodies are read: those that are read, wait or are encoded
  * hold memory and time in proportion to their rows, and all together have a bound. What does not
  * fit is told when to come again.
+ *
+ * <p>Rows that a request has announced are held before they arrive, but only half of the bound is
+ * held in this way. So clients that announce rows and do not send them leave the other half to
+ * those that do.
  */
 final class Admission {
 
@@ -18,6 +22,10 @@ final class Admission {
   private final DoubleSupplier rate;
 
   private int rows;
+
+  /** Rows among them that have been announced and have not arrived. */
+  private int announced;
+
   private int requests;
   private long refused;
 
@@ -40,8 +48,7 @@ final class Admission {
       if (requests < limits.maxQueuedRequests()
           && (long) rows + expected <= limits.maxQueuedRows()) {
         requests++;
-        rows += expected;
-        return new Permit(expected);
+        return new Permit(announce(expected));
       }
     }
     throw overloaded();
@@ -56,6 +63,18 @@ final class Admission {
                   .formatted(limits.maxRows(), requestRows))
           .with("limit", limits.maxRows());
     }
+  }
+
+  /** Holds rows that have not arrived; returns how many. */
+  private int announce(int more) {
+    int held = Math.clamp(limits.maxQueuedRows() / 2 - announced, 0, more);
+    announced += held;
+    rows += held;
+    return held;
+  }
+
+  private synchronized void arrive(int arrived) {
+    announced -= arrived;
   }
 
   private synchronized boolean tryTake(int more) {
@@ -102,31 +121,62 @@ final class Admission {
   final class Permit implements AutoCloseable {
 
     private int held;
+
+    /** Rows among them that have not arrived. */
+    private int awaited;
+
     private boolean closed;
 
     private Permit(int held) {
       this.held = held;
+      this.awaited = held;
     }
 
     /**
-     * Makes it hold at least so many rows.
+     * The request announces rows; some of them are held from now on.
      *
      * @throws ProblemException {@code PAYLOAD_TOO_LARGE} if one request may not have as many,
      *     {@code OVERLOADED} if there is no room now
      */
-    void ensure(long needed) {
-      requireAllowed(needed);
-      if (needed > held) {
-        if (!tryTake((int) needed - held)) {
+    void announce(long expected) {
+      requireAllowed(expected);
+      int more = (int) Math.max(0, expected - held);
+      synchronized (Admission.this) {
+        if ((long) rows + more > limits.maxQueuedRows()) {
           throw overloaded();
         }
-        held = (int) needed;
+        int announcedMore = Admission.this.announce(more);
+        held += announcedMore;
+        awaited += announcedMore;
+      }
+    }
+
+    /**
+     * So many rows of the request have arrived in all, and are held.
+     *
+     * @throws ProblemException {@code PAYLOAD_TOO_LARGE} if one request may not have as many,
+     *     {@code OVERLOADED} if there is no room now
+     */
+    void ensure(long arrived) {
+      requireAllowed(arrived);
+      if (arrived > held) {
+        if (!tryTake((int) arrived - held)) {
+          throw overloaded();
+        }
+        held = (int) arrived;
+      }
+      int stillAwaited = Math.min(awaited, held - (int) arrived);
+      if (stillAwaited < awaited) {
+        arrive(awaited - stillAwaited);
+        awaited = stillAwaited;
       }
     }
 
     /** Gives back what the request turned out not to need. */
     void settle(int actual) {
       ensure(actual);
+      arrive(awaited);
+      awaited = 0;
       give(held - actual, 0);
       held = actual;
     }
@@ -135,6 +185,7 @@ final class Admission {
     public void close() {
       if (!closed) {
         closed = true;
+        arrive(awaited);
         give(held, 1);
       }
     }

@@ -53,7 +53,7 @@ final class BinaryEmbeddingsReader {
           .with("expected", dimension)
           .with("actual", header.dimension());
     }
-    target.reserve(header.rows());
+    target.announce(header.rows());
     ElementType type = header.elementType();
     if (!readElements(in, type, header.rows() * dimension, target)) {
       throw new ProblemException(

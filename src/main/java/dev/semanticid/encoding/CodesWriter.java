@@ -1,13 +1,16 @@
 package dev.semanticid.encoding;
 
 import dev.semanticid.core.format.NpyWriter;
+import dev.semanticid.core.quantizer.Codebook;
 import dev.semanticid.core.quantizer.QuantizationDetails;
+import dev.semanticid.core.quantizer.Reconstruction;
 import dev.semanticid.encoding.EncodeService.Encoded;
 import jakarta.servlet.http.HttpServletResponse;
 import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.util.Set;
+import java.util.concurrent.Semaphore;
 import tools.jackson.core.JsonGenerator;
 import tools.jackson.databind.json.JsonMapper;
 
@@ -15,9 +18,14 @@ import tools.jackson.databind.json.JsonMapper;
 final class CodesWriter {
 
   private final JsonMapper json;
+  private final Semaphore turns;
 
-  CodesWriter(JsonMapper json) {
+  /**
+   * @param turns at making a piece of an answer
+   */
+  CodesWriter(JsonMapper json, Semaphore turns) {
     this.json = json;
+    this.turns = turns;
   }
 
   /**
@@ -69,39 +77,70 @@ final class CodesWriter {
   private void writeJson(HttpServletResponse response, Shape shape, Encoded encoded, int[] codes)
       throws IOException {
     int levels = encoded.codebook().levels();
-    try (JsonGenerator generator = json.createGenerator(response.getOutputStream())) {
-      generator.writeStartObject();
-      writeIdentity(generator, encoded.name(), encoded.version(), encoded.codebook().fingerprint());
-      generator.writeArrayPropertyStart("semantic_ids");
-      for (int begin = 0; begin < codes.length; begin += levels) {
-        generator.writeArray(codes, begin, levels);
-      }
-      generator.writeEndArray();
+    int rows = encoded.rows();
+    try (var answer = new JsonAnswer(response, json, turns)) {
+      writeIdentity(
+          answer.generator(), encoded.name(), encoded.version(), encoded.codebook().fingerprint());
+      answer.rows(
+          "semantic_ids",
+          rows,
+          levels,
+          (generator, row) -> generator.writeArray(codes, row * levels, levels));
       if (shape.includes().contains(Include.TOKENS)) {
         int[] offsets = encoded.offsets();
-        generator.writeArrayPropertyStart("tokens");
-        for (int begin = 0; begin < codes.length; begin += levels) {
-          shape.tokens().write(generator, encoded.codes(), begin, offsets);
-        }
-        generator.writeEndArray();
+        answer.rows(
+            "tokens",
+            rows,
+            levels,
+            (generator, row) ->
+                shape.tokens().write(generator, encoded.codes(), row * levels, offsets));
       }
       QuantizationDetails details = encoded.details();
       if (details != null) {
-        for (Include include : shape.includes()) {
-          switch (include) {
-            case DISTANCES -> writeRows(generator, "distances", details.distances(), levels);
-            case MARGINS -> writeRows(generator, "margins", details.margins(), levels);
-            case NORMS -> writeRows(generator, "norms", details.norms(), levels);
-            case TOKENS, RECONSTRUCTION -> {}
-          }
-        }
+        writeDetails(answer, shape, encoded, details);
       }
-      float[] reconstruction = encoded.reconstruction();
-      if (reconstruction != null) {
-        writeRows(generator, "reconstruction", reconstruction, encoded.codebook().dimension());
-      }
-      generator.writeEndObject();
+      answer.finish();
     }
+  }
+
+  private static void writeDetails(
+      JsonAnswer answer, Shape shape, Encoded encoded, QuantizationDetails details)
+      throws IOException {
+    int levels = encoded.codebook().levels();
+    for (Include include : shape.includes()) {
+      switch (include) {
+        case DISTANCES -> writeRows(answer, "distances", details.distances(), levels);
+        case MARGINS -> writeRows(answer, "margins", details.margins(), levels);
+        case NORMS -> writeRows(answer, "norms", details.norms(), levels);
+        case TOKENS, RECONSTRUCTION -> {}
+      }
+    }
+    if (shape.includes().contains(Include.RECONSTRUCTION)) {
+      writeVectors(answer, "reconstruction", encoded.codebook(), encoded.codes(), details.norms());
+    }
+  }
+
+  /**
+   * Writes the vectors that codes stand for, each made when it is written.
+   *
+   * @param codes n × L
+   * @param norms n × L, or one row of L for all
+   */
+  static void writeVectors(
+      JsonAnswer answer, String name, Codebook codebook, int[] codes, float[] norms)
+      throws IOException {
+    int levels = codebook.levels();
+    int normsStride = norms.length == codes.length ? levels : 0;
+    var reconstruction = new Reconstruction(codebook);
+    float[] vector = new float[codebook.dimension()];
+    answer.rows(
+        name,
+        codes.length / levels,
+        vector.length,
+        (generator, row) -> {
+          reconstruction.reconstruct(codes, row * levels, norms, row * normsStride, vector, 0);
+          writeRow(generator, vector, 0, vector.length);
+        });
   }
 
   /** Writes the members that say which codebook an answer comes from. */
@@ -111,12 +150,13 @@ final class CodesWriter {
     generator.writeStringProperty("fingerprint", fingerprint);
   }
 
-  private static void writeRows(JsonGenerator generator, String name, float[] values, int width) {
-    generator.writeArrayPropertyStart(name);
-    for (int begin = 0; begin < values.length; begin += width) {
-      writeRow(generator, values, begin, width);
-    }
-    generator.writeEndArray();
+  private static void writeRows(JsonAnswer answer, String name, float[] values, int width)
+      throws IOException {
+    answer.rows(
+        name,
+        values.length / width,
+        width,
+        (generator, row) -> writeRow(generator, values, row * width, width));
   }
 
   /** Writes an array; what is infinite, such as a margin without a runner-up, is null. */

@@ -91,20 +91,15 @@ class CompareController {
     QueryParameters.requireKnown(request, Set.of("from", "to", "dtype"));
     var rows = new RowsBody(input, dtype, maxRows);
     var call = new EncodeService.Call(name, from, rows::estimate, rows::read, Set.of());
-    EncodeService.Both both = service.encodeBoth(request, call, to);
-    CodebookComparison compared =
-        CodebookComparison.of(
-            both.before().codebook(),
-            both.before().codes(),
-            both.after().codebook(),
-            both.after().codes());
+    EncodeService.Comparison compared = service.compare(request, call, to);
+    CodebookComparison codebooks = compared.codebooks();
     return new Comparison(
         name,
-        both.before().version(),
-        both.after().version(),
-        compared.rows(),
-        compared.changed(),
-        compared.changedAfterMatching(),
-        compared.levels());
+        compared.from(),
+        compared.to(),
+        codebooks.rows(),
+        codebooks.changed(),
+        codebooks.changedAfterMatching(),
+        codebooks.levels());
   }
 }

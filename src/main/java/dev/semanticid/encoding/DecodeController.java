@@ -3,9 +3,9 @@ package dev.semanticid.encoding;
 import dev.semanticid.codebook.CodebookRegistry;
 import dev.semanticid.codebook.ServedCodebook;
 import dev.semanticid.core.quantizer.Codebook;
-import dev.semanticid.core.quantizer.Reconstruction;
 import dev.semanticid.core.quantizer.TrainingState;
 import dev.semanticid.system.LimitedInputStream;
+import dev.semanticid.system.MemoryBudget;
 import dev.semanticid.system.ProblemCode;
 import dev.semanticid.system.ProblemException;
 import dev.semanticid.system.ProblemResponse;
@@ -25,11 +25,11 @@ import java.io.IOException;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Set;
+import java.util.concurrent.Semaphore;
 import org.jspecify.annotations.Nullable;
 import org.springframework.web.bind.annotation.PostMapping;
 import org.springframework.web.bind.annotation.RequestParam;
 import org.springframework.web.bind.annotation.RestController;
-import tools.jackson.core.JsonGenerator;
 import tools.jackson.databind.json.JsonMapper;
 
 /** {@code POST /decode}: the vectors that semantic IDs stand for. */
@@ -41,18 +41,35 @@ class DecodeController {
 
   private final CodebookRegistry registry;
   private final SemanticIdProperties.Encoding limits;
+
+  /** Values that a code needs while it is read and decoded: itself, its norm, and room to grow. */
+  private static final long BYTES_PER_CODE = 32;
+
   private final RateLimit rateLimit;
+  private final MemoryBudget memory;
+  private final Semaphore turns;
+  private final Semaphore places;
   private final JsonMapper json;
 
   DecodeController(
       CodebookRegistry registry,
+      EncodeService service,
       SemanticIdProperties properties,
       RateLimit rateLimit,
+      MemoryBudget memory,
       JsonMapper json) {
     this.registry = registry;
     this.rateLimit = rateLimit;
+    this.memory = memory;
     this.limits = properties.encoding();
+    this.turns = service.turns();
+    this.places = new Semaphore(mostRequests());
     this.json = json;
+  }
+
+  /** Requests at once: each holds a thread for as long as its client takes to read the answer. */
+  private int mostRequests() {
+    return Math.max(1, limits.maxQueuedRequests() / 4);
   }
 
   /** The body of a request; documentation only. */
@@ -98,7 +115,7 @@ class DecodeController {
   @ProblemResponse(status = "413", codes = "PAYLOAD_TOO_LARGE")
   @ProblemResponse(status = "415", codes = "UNSUPPORTED_MEDIA_TYPE, UNSUPPORTED_CONTENT_ENCODING")
   @ProblemResponse(status = "422", codes = "INVALID_CODE, NORMS_REQUIRED, NON_FINITE_VALUE")
-  @ProblemResponse(status = "429", codes = "RATE_LIMITED")
+  @ProblemResponse(status = "429", codes = "OVERLOADED, RATE_LIMITED")
   @ProblemResponse(status = "503", codes = "NO_CODEBOOK, CODEBOOK_UNAVAILABLE")
   void decode(
       @Parameter(description = "name of the codebook", example = "default")
@@ -117,12 +134,29 @@ class DecodeController {
     }
     QueryParameters.requireKnown(request, PARAMETERS);
     rateLimit.require(request);
-    ServedCodebook served = registry.acquire(codebook, version);
+    if (!places.tryAcquire()) {
+      throw new ProblemException(
+              ProblemCode.OVERLOADED,
+              "%d requests to decode are under way, which is as many as may; try again in 1 s"
+                  .formatted(mostRequests()))
+          .with(ProblemException.RETRY_AFTER, 1);
+    }
     try {
+      answer(codebook, version, request, response);
+    } finally {
+      places.release();
+    }
+  }
+
+  private void answer(
+      String codebook, String version, HttpServletRequest request, HttpServletResponse response)
+      throws IOException {
+    ServedCodebook served = registry.acquire(codebook, version);
+    try (var share = memory.reserve("the codes", 0)) {
       Codebook by = served.quantizer().codebook();
       var body =
           LimitedInputStream.of(request, limits.maxBodySize().toBytes(), limits.bodyTimeout());
-      var rows = new Rows(by.levels());
+      var rows = new Rows(by.levels(), share);
       rows.read(new JsonScanner(body, ReadBuffer.ofThread()));
       int[] codes = rows.codes(by);
       rateLimit.charge(request, codes.length / by.levels());
@@ -136,23 +170,11 @@ class DecodeController {
   private void write(
       HttpServletResponse response, ServedCodebook served, int[] codes, float[] norms)
       throws IOException {
-    Codebook by = served.quantizer().codebook();
-    int levels = by.levels();
-    var reconstruction = new Reconstruction(by);
-    float[] row = new float[by.dimension()];
-    response.setContentType(WireFormat.JSON.mediaTypeName());
-    try (JsonGenerator generator = json.createGenerator(response.getOutputStream())) {
-      generator.writeStartObject();
-      CodesWriter.writeIdentity(generator, served.name(), served.version(), served.fingerprint());
-      generator.writeArrayPropertyStart("embeddings");
-      for (int begin = 0; begin < codes.length; begin += levels) {
-        // One row of norms stands for all.
-        int normsBegin = norms.length == codes.length ? begin : 0;
-        reconstruction.reconstruct(codes, begin, norms, normsBegin, row, 0);
-        CodesWriter.writeRow(generator, row, 0, row.length);
-      }
-      generator.writeEndArray();
-      generator.writeEndObject();
+    try (var answer = new JsonAnswer(response, json, turns)) {
+      CodesWriter.writeIdentity(
+          answer.generator(), served.name(), served.version(), served.fingerprint());
+      CodesWriter.writeVectors(answer, "embeddings", served.quantizer().codebook(), codes, norms);
+      answer.finish();
     }
   }
 
@@ -160,11 +182,16 @@ class DecodeController {
   private final class Rows {
 
     private final int levels;
+    private final MemoryBudget.Share share;
     private float @Nullable [] ids;
     private float @Nullable [] norms;
 
-    Rows(int levels) {
+    /**
+     * @param share grows with what is read
+     */
+    Rows(int levels, MemoryBudget.Share share) {
       this.levels = levels;
+      this.share = share;
     }
 
     void read(JsonScanner body) {
@@ -195,6 +222,7 @@ class DecodeController {
         throw body.malformed("\"%s\" is there twice".formatted(name));
       }
       float[] values = new float[16 * levels];
+      share.resize(BYTES_PER_CODE * values.length);
       int filled = 0;
       body.beginArray();
       while (body.hasNext()) {
@@ -206,6 +234,7 @@ class DecodeController {
               .with("limit", limits.maxRows());
         }
         if (filled == values.length) {
+          share.resize(BYTES_PER_CODE * 2 * filled);
           values = Arrays.copyOf(values, 2 * filled);
         }
         body.beginArray();

@@ -1,31 +1,48 @@
 package dev.semanticid.encoding;
 
 import dev.semanticid.core.vector.VectorBatch;
+import dev.semanticid.system.MemoryBudget;
 import dev.semanticid.system.ProblemCode;
 import dev.semanticid.system.ProblemException;
 
 /**
  * The embeddings of one request while they are read: grows in an array of the pool's, within what
- * the request's permit allows.
+ * the request's permit and the memory of all requests allow.
  */
 final class EmbeddingBuffer implements AutoCloseable {
 
+  /** More is not allocated before it comes, whatever the request has announced. */
+  private static final int MOST_UNSEEN_FLOATS = 1 << 18;
+
   private final FloatArrays arrays;
   private final Admission.Permit permit;
+  private final MemoryBudget.Share memory;
   private final int dimension;
   private float[] data;
   private int filled;
   private int nonFiniteRow = -1;
 
   /**
-   * @param expectedRows rows to begin with
+   * @param expectedRows rows that the request has announced, more or less
    */
-  EmbeddingBuffer(FloatArrays arrays, Admission.Permit permit, int dimension, long expectedRows) {
+  EmbeddingBuffer(
+      FloatArrays arrays,
+      Admission.Permit permit,
+      MemoryBudget budget,
+      int dimension,
+      long expectedRows) {
     this.arrays = arrays;
     this.permit = permit;
     this.dimension = dimension;
-    permit.ensure(expectedRows);
-    this.data = arrays.take(floats(Math.max(1, expectedRows)));
+    permit.announce(expectedRows);
+    int announced = floats(Math.max(1, expectedRows));
+    int first = arrays.hasIdle(announced) ? announced : Math.min(announced, MOST_UNSEEN_FLOATS);
+    this.memory = budget.reserve("the rows", bytes(first));
+    this.data = arrays.take(first);
+  }
+
+  private static long bytes(int floats) {
+    return Float.BYTES * FloatArrays.lengthOf(floats);
   }
 
   /** Components d of a row. */
@@ -34,12 +51,12 @@ final class EmbeddingBuffer implements AutoCloseable {
   }
 
   /**
-   * Makes the request's permit hold at least so many rows.
+   * The request has announced rows.
    *
    * @throws ProblemException if the request may not have as many, or there is no room for them now
    */
-  void reserve(long rows) {
-    permit.ensure(rows);
+  void announce(long rows) {
+    permit.announce(rows);
   }
 
   /** Whole rows so far. */
@@ -62,10 +79,14 @@ final class EmbeddingBuffer implements AutoCloseable {
     long needed = filled + more;
     permit.ensure((needed + dimension - 1) / dimension);
     if (needed > data.length) {
-      float[] larger = arrays.take(Math.max(floats(2L * rows()), Math.toIntExact(needed)));
+      int length = Math.max(floats(2L * rows()), Math.toIntExact(needed));
+      // For a moment there are both.
+      memory.resize(bytes(data.length) + bytes(length));
+      float[] larger = arrays.take(length);
       System.arraycopy(data, 0, larger, 0, filled);
       arrays.give(data);
       data = larger;
+      memory.resize(bytes(length));
     }
     return data;
   }
@@ -108,5 +129,6 @@ final class EmbeddingBuffer implements AutoCloseable {
     arrays.give(data);
     data = new float[0];
     filled = 0;
+    memory.close();
   }
 }

@@ -42,7 +42,7 @@ class EncodeController {
 
   EncodeController(EncodeService service, SemanticIdProperties properties, JsonMapper json) {
     this.service = service;
-    this.writer = new CodesWriter(json);
+    this.writer = new CodesWriter(json, service.turns());
     this.maxRows = properties.encoding().maxRows();
   }
 
@@ -173,7 +173,7 @@ class EncodeController {
       @Parameter(
               description = "milliseconds after which an answer is of no use",
               schema = @Schema(type = "integer"))
-          @RequestHeader(name = EncodeService.TIMEOUT_HEADER, required = false)
+          @RequestHeader(name = Wanted.TIMEOUT_HEADER, required = false)
           @Nullable String timeout,
       @Parameter(hidden = true) HttpServletRequest request,
       @Parameter(hidden = true) HttpServletResponse response)
@@ -206,7 +206,9 @@ class EncodeController {
               rows.read(body, target, served);
             },
             includes);
-    writer.write(response, shape, service.encode(request, call));
+    try (EncodeService.Encoded encoded = service.encode(request, call)) {
+      writer.write(response, shape, encoded);
+    }
   }
 
   private static boolean bool(String name, @Nullable String value) {

@@ -1,15 +1,17 @@
 package dev.semanticid.encoding;
 
+import dev.semanticid.codebook.CodebookComparison;
+import dev.semanticid.codebook.CodebookMatcher;
 import dev.semanticid.codebook.CodebookRegistry;
 import dev.semanticid.codebook.DriftSampler;
 import dev.semanticid.codebook.ServedCodebook;
 import dev.semanticid.core.compute.WorkerPool;
+import dev.semanticid.core.evaluation.CentroidMatching;
 import dev.semanticid.core.quantizer.Codebook;
 import dev.semanticid.core.quantizer.QuantizationDetails;
-import dev.semanticid.core.quantizer.Reconstruction;
 import dev.semanticid.core.vector.VectorBatch;
-import dev.semanticid.system.ClientConnection;
 import dev.semanticid.system.LimitedInputStream;
+import dev.semanticid.system.MemoryBudget;
 import dev.semanticid.system.ProblemCode;
 import dev.semanticid.system.ProblemException;
 import dev.semanticid.system.SemanticIdProperties;
@@ -20,8 +22,12 @@ import io.micrometer.core.instrument.Gauge;
 import io.micrometer.core.instrument.MeterRegistry;
 import jakarta.servlet.http.HttpServletRequest;
 import java.io.IOException;
-import java.time.Duration;
+import java.io.UncheckedIOException;
+import java.util.Collections;
+import java.util.EnumSet;
+import java.util.List;
 import java.util.Set;
+import java.util.concurrent.Semaphore;
 import java.util.concurrent.TimeUnit;
 import org.apache.catalina.connector.ClientAbortException;
 import org.jspecify.annotations.Nullable;
@@ -36,19 +42,29 @@ import org.springframework.stereotype.Component;
 @Component
 final class EncodeService implements DisposableBean {
 
-  /** The request header with the milliseconds after which the client has no use for an answer. */
-  static final String TIMEOUT_HEADER = "X-Request-Timeout-Ms";
+  /** The share of the memory of requests that idle buffers may take besides. */
+  private static final int IDLE_SHARE = 4;
 
-  private static final long LONGEST_TIMEOUT_MS = Duration.ofDays(1).toMillis();
+  /** A code, its details, and what is written of them. */
+  private static final int ANSWER_BYTES_PER_CODE = 32;
 
-  /** The share of the heap that idle buffers may take. */
-  private static final int HEAP_SHARE = 8;
+  /** Rows whose details are computed before the client is looked at again. */
+  private static final int DETAILS_ROWS = 512;
+
+  private static final Set<Include> DETAILS =
+      EnumSet.of(Include.DISTANCES, Include.MARGINS, Include.NORMS, Include.RECONSTRUCTION);
 
   private final CodebookRegistry registry;
   private final SemanticIdProperties.Encoding limits;
   private final WorkerPool pool;
   private final DriftSampler drift;
-  private final FloatArrays arrays = new FloatArrays(Runtime.getRuntime().maxMemory() / HEAP_SHARE);
+  private final CodebookMatcher matcher;
+  private final MemoryBudget memory;
+
+  /** Turns at what request threads compute themselves, however many of them there are. */
+  private final Semaphore turns;
+
+  private final FloatArrays arrays;
   private final EncodeQueue queue;
   private final Admission admission;
   private final RateLimit rateLimit;
@@ -60,10 +76,16 @@ final class EncodeService implements DisposableBean {
       CodebookRegistry registry,
       SemanticIdProperties properties,
       RateLimit rateLimit,
+      CodebookMatcher matcher,
+      MemoryBudget memory,
       @Qualifier("encoding") WorkerPool pool,
       DriftSampler drift,
       MeterRegistry meters) {
     this.registry = registry;
+    this.matcher = matcher;
+    this.memory = memory;
+    this.arrays = new FloatArrays(memory.total() / IDLE_SHARE);
+    this.turns = new Semaphore(properties.effectiveThreads(), true);
     this.drift = drift;
     this.limits = properties.encoding();
     this.rateLimit = rateLimit;
@@ -150,14 +172,14 @@ final class EncodeService implements DisposableBean {
       String codebook, String version, Estimate estimate, Reader reader, Set<Include> includes) {}
 
   /**
-   * Codes with what gave them.
+   * Codes with what gave them. Their memory counts as taken until they are closed.
    *
    * @param name the codebook
    * @param version its version
    * @param codebook its shape and settings
    * @param codes n × L, row-major
    * @param details if asked for
-   * @param reconstruction n × d if asked for
+   * @param memory what they take
    */
   record Encoded(
       String name,
@@ -165,7 +187,13 @@ final class EncodeService implements DisposableBean {
       Codebook codebook,
       int[] codes,
       @Nullable QuantizationDetails details,
-      float @Nullable [] reconstruction) {
+      MemoryBudget.Share memory)
+      implements AutoCloseable {
+
+    @Override
+    public void close() {
+      memory.close();
+    }
 
     int rows() {
       return codes.length / codebook.levels();
@@ -181,40 +209,64 @@ final class EncodeService implements DisposableBean {
     }
   }
 
-  /** Encodes the rows of a request's body. */
+  /** Encodes the rows of a request's body; the result must be closed once it is written. */
   Encoded encode(HttpServletRequest request, Call call) throws IOException {
     return encode(
         request,
         call,
-        (served, batch, codes, deadline) -> detailed(served, batch, codes, call.includes()));
+        (served, batch, codes, wanted) -> detailed(served, batch, codes, call.includes(), wanted));
   }
 
-  /**
-   * Codes of the same rows by two versions.
-   *
-   * @param before what the call asked for
-   * @param after the other version's
-   */
-  record Both(Encoded before, Encoded after) {}
-
-  /** Encodes the rows of a request's body with another version of the codebook, too. */
-  Both encodeBoth(HttpServletRequest request, Call call, String other) throws IOException {
+  /** Compares two versions of a codebook by the rows of a request's body. */
+  Comparison compare(HttpServletRequest request, Call call, String other) throws IOException {
     return encode(
         request,
         call,
-        (served, batch, codes, deadline) -> {
+        (served, batch, codes, wanted) -> {
           ServedCodebook after = registry.acquire(call.codebook(), other);
           try {
             requireSameShape(served, after);
-            int[] codesAfter = encode(request, after, batch, deadline);
+            List<@Nullable CentroidMatching> matchings = matchings(request, served, after, wanted);
+            rateLimit.charge(request, batch.rows());
+            int[] codesAfter = encode(after, batch, wanted);
             rows.increment(batch.rows());
-            return new Both(
-                detailed(served, batch, codes, Set.of()),
-                detailed(after, batch, codesAfter, Set.of()));
+            return new Comparison(
+                served.version(),
+                after.version(),
+                CodebookComparison.of(codes, codesAfter, matchings));
           } finally {
             after.release();
           }
         });
+  }
+
+  /**
+   * What changed between two versions.
+   *
+   * @param from number of the one
+   * @param to number of the other
+   * @param codebooks how the codes of the rows differ
+   */
+  record Comparison(int from, int to, CodebookComparison codebooks) {}
+
+  private List<@Nullable CentroidMatching> matchings(
+      HttpServletRequest request, ServedCodebook served, ServedCodebook after, Wanted wanted)
+      throws IOException {
+    try {
+      return matcher.match(
+          served.quantizer().codebook(),
+          after.quantizer().codebook(),
+          cost -> rateLimit.charge(request, (int) Math.min(cost, limits.maxRows())),
+          () -> {
+            try {
+              wanted.require("the versions were compared");
+            } catch (ClientAbortException e) {
+              throw new UncheckedIOException(e);
+            }
+          });
+    } catch (UncheckedIOException e) {
+      throw e.getCause();
+    }
   }
 
   private static void requireSameShape(ServedCodebook one, ServedCodebook other) {
@@ -237,11 +289,11 @@ final class EncodeService implements DisposableBean {
 
   /** What is made of rows and their codes while both are at hand. */
   private interface Use<T> {
-    T of(ServedCodebook served, VectorBatch batch, int[] codes, long deadline) throws IOException;
+    T of(ServedCodebook served, VectorBatch batch, int[] codes, Wanted wanted) throws IOException;
   }
 
   private <T> T encode(HttpServletRequest request, Call call, Use<T> use) throws IOException {
-    long deadline = deadline(request);
+    var wanted = new Wanted(request, this::countAbandoned);
     rateLimit.require(request);
     ServedCodebook served = registry.acquire(call.codebook(), call.version());
     try {
@@ -251,81 +303,72 @@ final class EncodeService implements DisposableBean {
           LimitedInputStream.of(request, limits.maxBodySize().toBytes(), limits.bodyTimeout());
       long expected = body.announced() < 0 ? 1 : call.estimate().rows(body.announced(), dimension);
       try (Admission.Permit permit = admission.admit(expected);
-          var buffer = new EmbeddingBuffer(arrays, permit, dimension, expected)) {
+          var buffer = new EmbeddingBuffer(arrays, permit, memory, dimension, expected)) {
         call.reader().read(body, buffer, served);
         VectorBatch batch = buffer.finish();
         rateLimit.charge(request, batch.rows());
-        int[] codes = encode(request, served, batch, deadline);
+        int[] codes = encode(served, batch, wanted);
         rows.increment(batch.rows());
         drift.offer(served, batch, codes);
-        return use.of(served, batch, codes, deadline);
+        return use.of(served, batch, codes, wanted);
       }
     } finally {
       served.release();
     }
   }
 
-  private int[] encode(
-      HttpServletRequest request, ServedCodebook served, VectorBatch batch, long deadline)
-      throws IOException {
-    ClientConnection client = ClientConnection.of(request);
+  private void countAbandoned(EncodeQueue.Abandoned why) {
+    (why == EncodeQueue.Abandoned.CLIENT_GONE ? gone : expired).increment();
+  }
+
+  private int[] encode(ServedCodebook served, VectorBatch batch, Wanted wanted) throws IOException {
     try {
-      return queue.encode(served.quantizer(), batch.data(), batch.rows(), deadline, client::isGone);
+      return queue.encode(
+          served.quantizer(), batch.data(), batch.rows(), wanted.deadline(), wanted::isClientGone);
     } catch (EncodeQueue.AbandonedException e) {
+      String what = "all %d rows were encoded".formatted(batch.rows());
       if (e.why() == EncodeQueue.Abandoned.CLIENT_GONE) {
-        gone.increment();
-        throw new ClientAbortException("the client went away while its rows waited");
+        throw wanted.gone(what);
       }
-      expired.increment();
-      throw new ProblemException(
-          ProblemCode.DEADLINE_EXCEEDED,
-          "the %s ms of %s passed before all %d rows were encoded"
-              .formatted(request.getHeader(TIMEOUT_HEADER), TIMEOUT_HEADER, batch.rows()));
+      throw wanted.exceeded(what);
     }
   }
 
   private Encoded detailed(
-      ServedCodebook served, VectorBatch batch, int[] codes, Set<Include> includes) {
+      ServedCodebook served, VectorBatch batch, int[] codes, Set<Include> includes, Wanted wanted)
+      throws IOException {
     Codebook codebook = served.quantizer().codebook();
-    QuantizationDetails details = null;
-    float[] reconstruction = null;
-    boolean reconstruct = includes.contains(Include.RECONSTRUCTION);
-    boolean margins = includes.contains(Include.MARGINS);
-    if (reconstruct
-        || margins
-        || includes.contains(Include.DISTANCES)
-        || includes.contains(Include.NORMS)) {
-      details = QuantizationDetails.of(codebook, batch, codes, margins, pool);
-    }
-    if (reconstruct && details != null) {
-      int d = codebook.dimension();
-      int levels = codebook.levels();
-      reconstruction = new float[batch.rows() * d];
-      var by = new Reconstruction(codebook);
-      for (int row = 0; row < batch.rows(); row++) {
-        by.reconstruct(codes, row * levels, details.norms(), row * levels, reconstruction, row * d);
+    MemoryBudget.Share answer =
+        memory.reserve("the answer", (long) codes.length * ANSWER_BYTES_PER_CODE);
+    boolean complete = false;
+    try {
+      QuantizationDetails details = null;
+      if (!Collections.disjoint(includes, DETAILS)) {
+        boolean margins = includes.contains(Include.MARGINS);
+        details = QuantizationDetails.empty(batch.rows(), codebook.levels(), margins);
+        for (int begin = 0; begin < batch.rows(); begin += DETAILS_ROWS) {
+          int end = Math.min(batch.rows(), begin + DETAILS_ROWS);
+          wanted.require("the answer was complete");
+          turns.acquireUninterruptibly();
+          try {
+            details.fill(codebook, batch, codes, begin, end, pool);
+          } finally {
+            turns.release();
+          }
+        }
+      }
+      complete = true;
+      return new Encoded(served.name(), served.version(), codebook, codes, details, answer);
+    } finally {
+      if (!complete) {
+        answer.close();
       }
     }
-    return new Encoded(served.name(), served.version(), codebook, codes, details, reconstruction);
   }
 
-  private static long deadline(HttpServletRequest request) {
-    String header = request.getHeader(TIMEOUT_HEADER);
-    long milliseconds = LONGEST_TIMEOUT_MS;
-    if (header != null) {
-      try {
-        milliseconds = Long.parseLong(header.strip());
-      } catch (NumberFormatException e) {
-        milliseconds = 0;
-      }
-      if (milliseconds < 1 || milliseconds > LONGEST_TIMEOUT_MS) {
-        throw new ProblemException(
-            ProblemCode.INVALID_PARAMETER,
-            "%s must be 1 to %d milliseconds, got '%s'"
-                .formatted(TIMEOUT_HEADER, LONGEST_TIMEOUT_MS, header));
-      }
-    }
-    return System.nanoTime() + milliseconds * 1_000_000;
+  /** Turns at what request threads compute themselves, as many as there are threads to encode. */
+  Semaphore turns() {
+    return turns;
   }
 
   @Override

@@ -30,6 +30,18 @@ final class FloatArrays {
     }
   }
 
+  /** Floats of the array that {@link #take} gives for a length. */
+  static long lengthOf(int length) {
+    int size = size(length);
+    return size > LARGEST ? length : 1L << size;
+  }
+
+  /** Whether {@link #take} would give an array that is there already. */
+  boolean hasIdle(int length) {
+    int size = size(length);
+    return size <= LARGEST && !idle[size].isEmpty();
+  }
+
   /** An array of at least {@code length} floats, which must be {@linkplain #give given back}. */
   float[] take(int length) {
     int size = size(length);

@@ -2,7 +2,6 @@ package dev.semanticid.encoding;
 
 import dev.semanticid.codebook.CodebookRegistry;
 import dev.semanticid.codebook.ServedCodebook;
-import dev.semanticid.core.quantizer.Codebook;
 import dev.semanticid.encoding.EncodeService.Encoded;
 import dev.semanticid.system.ProblemException;
 import dev.semanticid.system.SemanticIdProperties;
@@ -120,18 +119,13 @@ class InferenceController {
   @ApiResponse(responseCode = "404", description = "{\"error\": \"…\"}, no such model")
   ModelMetadata model(
       @PathVariable String model, @PathVariable(required = false) @Nullable String version) {
-    ServedCodebook served = acquire(model, version);
-    try {
-      Codebook codebook = served.quantizer().codebook();
-      return new ModelMetadata(
-          model,
-          registry.versions(model).stream().map(String::valueOf).toList(),
-          "semantic-id",
-          List.of(new Tensor(InferenceRequest.INPUT, "FP32", List.of(-1, codebook.dimension()))),
-          List.of(new Tensor(InferenceRequest.OUTPUT, "INT32", List.of(-1, codebook.levels()))));
-    } finally {
-      served.release();
-    }
+    var shape = registry.shape(model, version == null ? CodebookRegistry.ACTIVE : version);
+    return new ModelMetadata(
+        model,
+        registry.versions(model).stream().map(String::valueOf).toList(),
+        "semantic-id",
+        List.of(new Tensor(InferenceRequest.INPUT, "FP32", List.of(-1, shape.dimension()))),
+        List.of(new Tensor(InferenceRequest.OUTPUT, "INT32", List.of(-1, shape.levels()))));
   }
 
   @GetMapping(
@@ -198,8 +192,9 @@ class InferenceController {
                     maxRows, bytes / ((headerLength == null ? 2L : 1L) * Float.BYTES * dimension)),
             (body, target, served) -> parsed.read(body, headerLength, target),
             Set.of());
-    Encoded encoded = service.encode(request, call);
-    write(response, parsed, model, encoded);
+    try (Encoded encoded = service.encode(request, call)) {
+      write(response, parsed, model, encoded);
+    }
   }
 
   private void write(

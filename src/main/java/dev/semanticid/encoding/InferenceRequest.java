@@ -245,7 +245,7 @@ final class InferenceRequest {
           "the input has shape %s, expected [n, %d] with n of 1 or more".formatted(shape, d));
     }
     ElementType type = elementType(datatype);
-    target.reserve(shape.get(0));
+    target.announce(shape.get(0));
     long elements = shape.get(0) * d;
     if (binaryBytes < 0) {
       if (!dataSeen) {

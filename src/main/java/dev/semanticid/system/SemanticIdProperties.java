@@ -26,8 +26,10 @@ import org.springframework.util.unit.DataSize;
  * @param maxDeviceMemory memory that it may take on a GPU, by the backend cuda
  * @param deviceFallback whether to compute on the CPU once a GPU has failed, by the backend cuda;
  *     else the service is not ready any more
+ * @param requestMemory heap that all requests may take together; a quarter of it if it is not set
  * @param encoding settings of {@code /encode}
  * @param training settings of {@code /train}
+ * @param scratch disk space for uploads and jobs
  * @param jobs settings of all jobs
  * @param codebooks settings of {@code /codebooks}
  * @param store settings of the database
@@ -47,8 +49,10 @@ public record SemanticIdProperties(
     @DefaultValue("2GB") DataSize maxOffHeap,
     @DefaultValue("8GB") DataSize maxDeviceMemory,
     @DefaultValue("false") boolean deviceFallback,
+    @Nullable DataSize requestMemory,
     @DefaultValue Encoding encoding,
     @DefaultValue Training training,
+    @DefaultValue Scratch scratch,
     @DefaultValue Jobs jobs,
     @DefaultValue Codebooks codebooks,
     @DefaultValue Store store,
@@ -79,6 +83,14 @@ public record SemanticIdProperties(
     require(
         maxDeviceMemory.toBytes() > 0,
         "semantic-id.max-device-memory must be positive, got " + maxDeviceMemory);
+    require(
+        requestMemory == null || requestMemory.toBytes() > 0,
+        "semantic-id.request-memory must be positive, got " + requestMemory);
+  }
+
+  /** Heap that all requests may take together, in bytes. */
+  public long effectiveRequestMemory() {
+    return requestMemory == null ? Runtime.getRuntime().maxMemory() / 4 : requestMemory.toBytes();
   }
 
   /** Threads that encode, and as many that do jobs. */
@@ -131,6 +143,29 @@ public record SemanticIdProperties(
       require(
           maxUploadSize.toBytes() > 0,
           "semantic-id.training.max-upload-size must be positive, got " + maxUploadSize);
+    }
+  }
+
+  /**
+   * Disk space below the data directory for uploads, and for what jobs need while they run.
+   *
+   * @param maxSize most bytes of all such files together; as many as the disk has if it is not set
+   * @param keepFree bytes of the disk that they leave to the database
+   * @param maxUploads most uploads at the same time
+   */
+  public record Scratch(
+      @Nullable DataSize maxSize,
+      @DefaultValue("1GB") DataSize keepFree,
+      @DefaultValue("16") int maxUploads) {
+    public Scratch {
+      require(
+          maxSize == null || maxSize.toBytes() > 0,
+          "semantic-id.scratch.max-size must be positive, got " + maxSize);
+      require(
+          !keepFree.isNegative(),
+          "semantic-id.scratch.keep-free must not be negative, got " + keepFree);
+      require(
+          maxUploads >= 1, "semantic-id.scratch.max-uploads must be at least 1, got " + maxUploads);
     }
   }
 

@@ -29,10 +29,10 @@ class AdmissionTest {
   @Test
   void admit_asManyRowsAsMayBeInside_areLetInAndOneMoreIsNot() {
     var admission = admission(100, 250, 10, 0);
-    Admission.Permit first = admission.admit(100);
-    Admission.Permit second = admission.admit(100);
+    Admission.Permit first = inside(admission, 100);
+    Admission.Permit second = inside(admission, 100);
     assertOverloaded(() -> admission.admit(51));
-    Admission.Permit third = admission.admit(50);
+    Admission.Permit third = inside(admission, 50);
     assertThat(admission.rows()).isEqualTo(250);
     assertThat(admission.requests()).isEqualTo(3);
     assertOverloaded(() -> admission.admit(1));
@@ -50,8 +50,8 @@ class AdmissionTest {
   @Test
   void admit_asManyRequestsAsMayBeInside_areLetInAndOneMoreIsNot() {
     var admission = admission(100, 250, 2, 0);
-    Admission.Permit first = admission.admit(1);
-    Admission.Permit second = admission.admit(1);
+    Admission.Permit first = inside(admission, 1);
+    Admission.Permit second = inside(admission, 1);
     assertOverloaded(() -> admission.admit(1));
     second.close();
     admission.admit(1).close();
@@ -73,7 +73,7 @@ class AdmissionTest {
   @Test
   void admit_moreThanARequestMayHave_isTooLargeNotOverloaded() {
     var admission = admission(100, 100, 1, 0);
-    Admission.Permit only = admission.admit(100);
+    Admission.Permit only = inside(admission, 100);
     for (long rows : new long[] {101, 1L << 31, 1L << 32, Long.MAX_VALUE}) {
       assertTooLarge(() -> admission.admit(rows), rows);
       assertTooLarge(() -> only.ensure(rows), rows);
@@ -90,9 +90,9 @@ class AdmissionTest {
   @Test
   void admit_boundOfAllIntegers_isKeptToo() {
     var admission = admission(Integer.MAX_VALUE, Integer.MAX_VALUE, 10, 0);
-    Admission.Permit first = admission.admit(2_000_000_000);
+    Admission.Permit first = inside(admission, 2_000_000_000);
     assertOverloaded(() -> admission.admit(2_000_000_000));
-    Admission.Permit second = admission.admit(1);
+    Admission.Permit second = inside(admission, 1);
     assertOverloaded(() -> second.ensure(2_000_000_000));
     assertThat(admission.rows()).isEqualTo(2_000_000_001);
     second.close();
@@ -128,12 +128,12 @@ class AdmissionTest {
   @Test
   void ensure_moreThanHeld_takesTheDifferenceOnce() {
     var admission = admission(100, 150, 10, 0);
-    Admission.Permit permit = admission.admit(10);
+    Admission.Permit permit = inside(admission, 10);
     permit.ensure(60);
     permit.ensure(60);
     permit.ensure(5);
     assertThat(admission.rows()).isEqualTo(60);
-    Admission.Permit other = admission.admit(80);
+    Admission.Permit other = inside(admission, 80);
     other.ensure(90);
     assertOverloaded(() -> permit.ensure(61));
     assertThat(admission.rows()).isEqualTo(150);
@@ -144,10 +144,38 @@ class AdmissionTest {
     assertEmpty(admission);
   }
 
+  /** Clients that announce rows and send none leave half of the room to others. */
+  @Test
+  void admit_rowsThatDoNotArrive_holdHalfAtMost() {
+    var admission = admission(100, 200, 10, 0);
+    Admission.Permit first = admission.admit(80);
+    Admission.Permit second = admission.admit(80);
+    assertThat(admission.rows()).isEqualTo(100);
+    Admission.Permit third = admission.admit(100);
+    assertThat(admission.rows()).isEqualTo(100);
+    third.ensure(100);
+    assertThat(admission.rows()).isEqualTo(200);
+    assertOverloaded(() -> second.ensure(21));
+    assertOverloaded(() -> second.announce(90));
+    third.close();
+    // What arrives is no longer announced, so others may announce as much.
+    first.ensure(50);
+    second.announce(100);
+    assertThat(admission.rows()).isEqualTo(150);
+    second.settle(10);
+    first.close();
+    second.close();
+    assertEmpty(admission);
+    Admission.Permit again = admission.admit(100);
+    assertThat(admission.rows()).isEqualTo(100);
+    again.close();
+    assertEmpty(admission);
+  }
+
   @Test
   void settle_lessOrMoreThanHeld_holdsExactlyThat() {
     var admission = admission(100, 150, 10, 0);
-    Admission.Permit permit = admission.admit(80);
+    Admission.Permit permit = inside(admission, 80);
     permit.settle(30);
     assertThat(admission.rows()).isEqualTo(30);
     permit.settle(30);
@@ -166,8 +194,8 @@ class AdmissionTest {
   @Test
   void close_twice_givesBackOnce() {
     var admission = admission(100, 150, 10, 0);
-    Admission.Permit other = admission.admit(20);
-    Admission.Permit permit = admission.admit(30);
+    Admission.Permit other = inside(admission, 20);
+    Admission.Permit permit = inside(admission, 30);
     permit.close();
     permit.close();
     assertThat(admission.rows()).isEqualTo(20);
@@ -246,6 +274,13 @@ class AdmissionTest {
             maxQueuedRequests,
             Duration.ofSeconds(30)),
         () -> rate);
+  }
+
+  /** Lets a request in all of whose rows arrive. */
+  private static Admission.Permit inside(Admission admission, int rows) {
+    Admission.Permit permit = admission.admit(rows);
+    permit.ensure(rows);
+    return permit;
   }
 
   private static ProblemException assertOverloaded(Runnable call) {

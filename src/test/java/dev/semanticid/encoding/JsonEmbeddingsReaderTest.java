@@ -5,6 +5,7 @@ import static java.nio.charset.StandardCharsets.UTF_8;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import dev.semanticid.core.vector.VectorBatch;
+import dev.semanticid.system.MemoryBudget;
 import dev.semanticid.system.ProblemCode;
 import dev.semanticid.system.ProblemException;
 import dev.semanticid.system.SemanticIdProperties;
@@ -308,7 +309,8 @@ class JsonEmbeddingsReaderTest {
     var arrays = new FloatArrays(1L << 30);
     var random = new SplittableRandom(body.length());
     try (Admission.Permit permit = admission.admit(1);
-        var buffer = new EmbeddingBuffer(arrays, permit, dimension, 1)) {
+        var buffer =
+            new EmbeddingBuffer(arrays, permit, new MemoryBudget(1L << 30), dimension, 1)) {
       String model =
           JsonEmbeddingsReader.read(
               new PiecewiseStream(body.getBytes(UTF_8), () -> 1 + random.nextInt(5000)), buffer);

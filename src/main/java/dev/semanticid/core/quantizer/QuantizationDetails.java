@@ -28,16 +28,38 @@ public record QuantizationDetails(float[] distances, float[] margins, float[] no
    */
   public static QuantizationDetails of(
       Codebook codebook, VectorBatch batch, int[] codes, boolean withMargins, WorkerPool pool) {
-    int n = batch.rows();
-    int levels = codebook.levels();
-    var details =
-        new QuantizationDetails(
-            new float[n * levels], new float[withMargins ? n * levels : 0], new float[n * levels]);
-    pool.forEach(
-        (n + BLOCK - 1) / BLOCK,
-        block ->
-            details.fill(codebook, batch, codes, block * BLOCK, Math.min(n, (block + 1) * BLOCK)));
+    QuantizationDetails details = empty(batch.rows(), codebook.levels(), withMargins);
+    details.fill(codebook, batch, codes, 0, batch.rows(), pool);
     return details;
+  }
+
+  /**
+   * Room for the details of a batch, which {@link #fill} is to be called for.
+   *
+   * @param withMargins whether margins are wanted
+   */
+  public static QuantizationDetails empty(int rows, int levels, boolean withMargins) {
+    int length = Math.multiplyExact(rows, levels);
+    return new QuantizationDetails(
+        new float[length], new float[withMargins ? length : 0], new float[length]);
+  }
+
+  /**
+   * Follows the loop along the codes of some rows.
+   *
+   * @param batch n × d, of which all details have a place here
+   * @param codes n × L codes of the batch
+   * @param begin the first row
+   * @param end the row behind the last
+   */
+  public void fill(
+      Codebook codebook, VectorBatch batch, int[] codes, int begin, int end, WorkerPool pool) {
+    pool.forEach(
+        (end - begin + BLOCK - 1) / BLOCK,
+        block -> {
+          int from = begin + block * BLOCK;
+          fill(codebook, batch, codes, from, Math.min(end, from + BLOCK));
+        });
   }
 
   private void fill(Codebook codebook, VectorBatch batch, int[] codes, int begin, int end) {
