@@ -26,6 +26,7 @@ import dev.semanticid.system.DataDirectory;
 import dev.semanticid.system.EmbeddingModel;
 import dev.semanticid.system.ProblemCode;
 import dev.semanticid.system.ProblemException;
+import dev.semanticid.system.ScratchSpace;
 import java.io.DataInputStream;
 import java.io.DataOutputStream;
 import java.io.IOException;
@@ -58,6 +59,7 @@ class EncodingWork implements JobWork {
 
   private static final int BATCH_BYTES = 16 << 20;
   private static final int OUTPUT_ROWS = 1 << 16;
+  private static final String FOLDER = "encoding";
 
   private final JobStore jobs;
   private final CodebookRegistry registry;
@@ -65,6 +67,7 @@ class EncodingWork implements JobWork {
   private final Sources sources;
   private final Storage storage;
   private final JsonMapper json;
+  private final ScratchSpace scratch;
   private final Path folder;
 
   EncodingWork(
@@ -74,14 +77,16 @@ class EncodingWork implements JobWork {
       Sources sources,
       Storage storage,
       JsonMapper json,
-      DataDirectory directory) {
+      DataDirectory directory,
+      ScratchSpace scratch) {
     this.jobs = jobs;
     this.registry = registry;
     this.pool = pool;
     this.sources = sources;
     this.storage = storage;
     this.json = json;
-    this.folder = directory.folder("encoding");
+    this.scratch = scratch;
+    this.folder = directory.folder(FOLDER);
   }
 
   /** Checks a request's source against a codebook, and its ids if they are to be written. */
@@ -129,8 +134,8 @@ class EncodingWork implements JobWork {
 
   @Override
   public void discard(Job job) throws IOException {
-    Files.deleteIfExists(codes(job.id()));
-    Files.deleteIfExists(output(job.id()));
+    scratch.delete(codes(job.id()));
+    scratch.delete(output(job.id()));
     EncodingRequest request = json.readValue(job.request(), EncodingRequest.class);
     if (job.startedAt() != null && request.destination() != null) {
       storage.destination(String.valueOf(request.destination().uri())).discard(job.id());
@@ -143,9 +148,9 @@ class EncodingWork implements JobWork {
     return false;
   }
 
-  /** Deletes files of all other jobs than these. */
-  void retain(Set<String> jobIds) throws IOException {
-    DataDirectory.retain(folder, jobIds);
+  /** Deletes the files of an earlier process for all other jobs than these. */
+  void retain(Set<String> jobIds) {
+    scratch.folder(FOLDER, jobIds);
   }
 
   private static OutputFormat format(EncodingRequest request) {
@@ -220,6 +225,7 @@ class EncodingWork implements JobWork {
         // An earlier process put it there and ended before it could say so.
       } else {
         destination.publish(output(id), id);
+        scratch.release(output(id));
       }
       jobs.succeed(
           run.job(),
@@ -255,8 +261,16 @@ class EncodingWork implements JobWork {
       return true;
     }
 
+    /** Bytes of the codes of all rows; saturates instead of overflowing. */
+    private long codesBytes() {
+      long rowBytes = (long) levels * Integer.BYTES;
+      return rows > Long.MAX_VALUE / rowBytes ? Long.MAX_VALUE : rows * rowBytes;
+    }
+
     private void encode() throws IOException {
       int d = source.dimension();
+      // As many as the files say, before anything is written; they may say anything.
+      scratch.reserve(codes(run.job().id()), codesBytes());
       int batchRows = Math.clamp(BATCH_BYTES / (4L * d), 64, 1 << 16);
       int[] codes = new int[batchRows * levels];
       ByteBuffer bytes =
@@ -338,7 +352,8 @@ class EncodingWork implements JobWork {
     /** Makes the output from the codes; returns its size. */
     private long writeOutput() throws IOException {
       Path output = output(run.job().id());
-      Files.deleteIfExists(output);
+      scratch.delete(output);
+      scratch.reserve(output, codesBytes());
       try (var in = new DataInputStream(Files.newInputStream(codes(run.job().id())))) {
         switch (format(request)) {
           case NPY -> writeNpy(in, output);
@@ -395,6 +410,8 @@ class EncodingWork implements JobWork {
               writer.write(longs, codes, close(codes, longs, count));
             }
             row += count;
+            // Ids may take more than codes.
+            scratch.reserveGrowing(output, Files.size(output));
           }
           writer.finish();
         }

@@ -2,8 +2,6 @@ package dev.semanticid.codebook;
 
 import com.fasterxml.jackson.annotation.JsonInclude;
 import dev.semanticid.core.evaluation.QuantizationReport;
-import dev.semanticid.core.format.CodebookFormat;
-import dev.semanticid.core.format.FormatException;
 import dev.semanticid.core.quantizer.Codebook;
 import dev.semanticid.system.EmbeddingModel;
 import dev.semanticid.system.LimitedInputStream;
@@ -52,13 +50,18 @@ class CodebookController {
 
   private final CodebookRegistry registry;
   private final CodebookStore store;
+  private final CodebookUploads uploads;
   private final long maxUploadBytes;
   private final Duration bodyTimeout;
 
   CodebookController(
-      CodebookRegistry registry, CodebookStore store, SemanticIdProperties properties) {
+      CodebookRegistry registry,
+      CodebookStore store,
+      CodebookUploads uploads,
+      SemanticIdProperties properties) {
     this.registry = registry;
     this.store = store;
+    this.uploads = uploads;
     this.maxUploadBytes = properties.codebooks().maxUploadSize().toBytes();
     this.bodyTimeout = properties.encoding().bodyTimeout();
   }
@@ -221,6 +224,8 @@ class CodebookController {
   @ProblemResponse(status = "413", codes = "PAYLOAD_TOO_LARGE")
   @ProblemResponse(status = "415", codes = "UNSUPPORTED_MEDIA_TYPE")
   @ProblemResponse(status = "422", codes = "INVALID_CODEBOOK")
+  @ProblemResponse(status = "429", codes = "OVERLOADED")
+  @ProblemResponse(status = "507", codes = "INSUFFICIENT_STORAGE")
   ResponseEntity<CodebookVersion> upload(
       @Parameter(example = "default") @PathVariable String name,
       @Parameter(description = "whether to serve it from now on")
@@ -234,23 +239,21 @@ class CodebookController {
     CodebookRegistry.requireName("codebook", name);
     QueryParameters.requireKnown(request, Set.of("activate", EmbeddingModel.PARAMETER));
     var body = LimitedInputStream.ofUpload(request, maxUploadBytes, bodyTimeout);
-    // What the header promises is allocated before it comes, so it may not promise more than was
-    // announced.
-    long mostTensorBytes = body.announced() < 0 ? maxUploadBytes : body.announced();
-    Codebook codebook;
-    try {
-      codebook = CodebookFormat.read(body, mostTensorBytes);
-    } catch (FormatException e) {
-      throw new ProblemException(ProblemCode.INVALID_CODEBOOK, "not a codebook: " + e.getMessage());
-    }
-    if (embeddingModel != null) {
-      codebook =
-          codebook.withProvenance(
-              codebook.provenance().with(EmbeddingModel.PARAMETER, embeddingModel));
-    }
-    int version = registry.publish(name, codebook, null, activate, number -> {});
+    int version =
+        uploads.use(
+            body,
+            codebook ->
+                registry.publish(
+                    name, withModel(codebook, embeddingModel), null, activate, number -> {}));
     return ResponseEntity.created(URI.create("/codebooks/%s/versions/%d".formatted(name, version)))
         .body(store.require(name, version));
+  }
+
+  private static Codebook withModel(Codebook codebook, @Nullable String embeddingModel) {
+    return embeddingModel == null
+        ? codebook
+        : codebook.withProvenance(
+            codebook.provenance().with(EmbeddingModel.PARAMETER, embeddingModel));
   }
 
   @PutMapping(

@@ -10,6 +10,7 @@ import dev.semanticid.source.SourceSpec.OnBadRow;
 import dev.semanticid.system.DataDirectory;
 import dev.semanticid.system.ProblemCode;
 import dev.semanticid.system.ProblemException;
+import dev.semanticid.system.ScratchSpace;
 import java.io.IOException;
 import java.io.OutputStream;
 import java.nio.ByteBuffer;
@@ -40,10 +41,14 @@ public class Staging {
   private static final String PARTIAL = ".part";
   private static final int PIECE_BYTES = 4 << 20;
 
+  private static final String STAGING = "staging";
+
+  private final ScratchSpace scratch;
   private final Path folder;
 
-  Staging(DataDirectory directory) {
-    this.folder = directory.folder("staging");
+  Staging(DataDirectory directory, ScratchSpace scratch) {
+    this.scratch = scratch;
+    this.folder = directory.folder(STAGING);
   }
 
   /**
@@ -88,13 +93,13 @@ public class Staging {
 
   /** Deletes what was copied for a job. */
   public void discard(String jobId) throws IOException {
-    Files.deleteIfExists(file(jobId));
-    Files.deleteIfExists(partial(jobId));
+    scratch.delete(file(jobId));
+    scratch.delete(partial(jobId));
   }
 
-  /** Deletes what was copied for any other job than these. */
-  public void retain(Set<String> jobIds) throws IOException {
-    DataDirectory.retain(folder, jobIds);
+  /** Deletes what an earlier process copied for any other job than these. */
+  public void retain(Set<String> jobIds) {
+    scratch.folder(STAGING, jobIds);
   }
 
   private Path file(String jobId) {
@@ -108,8 +113,9 @@ public class Staging {
   private Staged copy(OpenedSource source, OnBadRow onBadRow, String jobId, LongConsumer rowsDone)
       throws IOException {
     int d = source.dimension();
-    requireRoom(source.rows() * d * Float.BYTES);
     Path partial = partial(jobId);
+    // As many as the files say, before anything is written; they may say anything.
+    scratch.reserve(partial, bytes(source.rows(), d));
     int pieceRows = Math.clamp(PIECE_BYTES / (4L * d), 1, 1 << 16);
     float[] rows = new float[pieceRows * d];
     ByteBuffer bytes =
@@ -147,6 +153,8 @@ public class Staging {
       force(channel);
     }
     Files.move(partial, file(jobId), StandardCopyOption.ATOMIC_MOVE);
+    scratch.moved(partial, file(jobId));
+    scratch.settle(file(jobId));
     return new Staged(FileVectorSource.openRaw(file(jobId), ElementType.F4, d), skipped);
   }
 
@@ -155,14 +163,10 @@ public class Staging {
     return new ProblemException(ProblemCode.NON_FINITE_VALUE, defect);
   }
 
-  private void requireRoom(long needed) throws IOException {
-    long usable = Files.getFileStore(folder).getUsableSpace();
-    if (usable < needed) {
-      throw new ProblemException(
-          ProblemCode.INSUFFICIENT_STORAGE,
-          "the source takes %d bytes of semantic-id.data-dir while the job runs, %d are free"
-              .formatted(needed, usable));
-    }
+  /** Bytes of rows of float32; saturates instead of overflowing. */
+  private static long bytes(long rows, int dimension) {
+    long rowBytes = (long) Float.BYTES * dimension;
+    return rows > Long.MAX_VALUE / rowBytes ? Long.MAX_VALUE : rows * rowBytes;
   }
 
   private static void write(OutputStream out, byte[] bytes, int length) throws IOException {

@@ -11,19 +11,14 @@ import dev.semanticid.system.LimitedInputStream;
 import dev.semanticid.system.ProblemCode;
 import dev.semanticid.system.ProblemException;
 import dev.semanticid.system.RawRows;
+import dev.semanticid.system.ScratchFile;
+import dev.semanticid.system.ScratchSpace;
 import java.io.FilterInputStream;
 import java.io.IOException;
 import java.io.InputStream;
 import java.io.OutputStream;
 import java.nio.ByteBuffer;
-import java.nio.channels.Channels;
-import java.nio.channels.FileChannel;
-import java.nio.file.Files;
 import java.nio.file.Path;
-import java.nio.file.StandardOpenOption;
-import java.security.MessageDigest;
-import java.security.NoSuchAlgorithmException;
-import java.util.HexFormat;
 import java.util.Set;
 import java.util.UUID;
 import org.jspecify.annotations.Nullable;
@@ -37,12 +32,15 @@ import org.springframework.stereotype.Component;
 @Component
 class UploadSpool {
 
+  private static final String SPOOL = "spool";
   private static final int CHUNK_BYTES = 256 << 10;
 
+  private final ScratchSpace scratch;
   private final Path folder;
 
-  UploadSpool(DataDirectory directory) {
-    this.folder = directory.folder("spool");
+  UploadSpool(DataDirectory directory, ScratchSpace scratch) {
+    this.scratch = scratch;
+    this.folder = directory.folder(SPOOL);
   }
 
   /**
@@ -61,12 +59,12 @@ class UploadSpool {
 
   /** Deletes an upload. */
   void discard(String name) throws IOException {
-    Files.deleteIfExists(file(name));
+    scratch.delete(file(name));
   }
 
-  /** Deletes all uploads but these. */
-  void retain(Set<String> names) throws IOException {
-    DataDirectory.retain(folder, names);
+  /** Deletes the uploads of an earlier process, except these. */
+  void retain(Set<String> names) {
+    scratch.folder(SPOOL, names);
   }
 
   /** What to demand of an upload as soon as its shape is known. */
@@ -129,9 +127,9 @@ class UploadSpool {
   private Upload spool(SpoolWriter writer) throws IOException {
     String name = UUID.randomUUID().toString();
     boolean complete = false;
-    try (FileChannel channel =
-        FileChannel.open(file(name), StandardOpenOption.CREATE_NEW, StandardOpenOption.WRITE)) {
-      var out = new DiskOutputStream(channel);
+    ScratchSpace.Upload upload = scratch.beginUpload();
+    try (upload;
+        var out = new ScratchFile(scratch, file(name))) {
       RawLayout layout = writer.write(out);
       String digest = out.finish();
       complete = true;
@@ -196,55 +194,6 @@ class UploadSpool {
             .with("row", row);
       }
       checked += count;
-    }
-  }
-
-  /** Tells a full disk from a broken connection, and digests what passes. */
-  private static final class DiskOutputStream extends OutputStream {
-
-    private final FileChannel channel;
-    private final OutputStream out;
-    private final MessageDigest sha;
-
-    DiskOutputStream(FileChannel channel) {
-      this.channel = channel;
-      this.out = Channels.newOutputStream(channel);
-      try {
-        this.sha = MessageDigest.getInstance("SHA-256");
-      } catch (NoSuchAlgorithmException e) {
-        throw new AssertionError(e);
-      }
-    }
-
-    @Override
-    public void write(int b) {
-      write(new byte[] {(byte) b}, 0, 1);
-    }
-
-    @Override
-    public void write(byte[] bytes, int offset, int length) {
-      sha.update(bytes, offset, length);
-      try {
-        out.write(bytes, offset, length);
-      } catch (IOException e) {
-        throw noRoom(e);
-      }
-    }
-
-    /** Makes the file last; returns the digest of all bytes. */
-    String finish() {
-      try {
-        channel.force(true);
-      } catch (IOException e) {
-        throw noRoom(e);
-      }
-      return HexFormat.of().formatHex(sha.digest());
-    }
-
-    private static ProblemException noRoom(IOException e) {
-      return new ProblemException(
-          ProblemCode.INSUFFICIENT_STORAGE,
-          "the upload cannot be written to disk: " + e.getMessage());
     }
   }
 

@@ -117,6 +117,12 @@ public final class CodebookFormat {
           Kind.UNSUPPORTED,
           "a codebook has tensors level_0, level_1, …; the file has %s".formatted(names(reader)));
     }
+    if (levels.size() > Codebook.MOST_LEVELS) {
+      throw new FormatException(
+          Kind.UNSUPPORTED,
+          "a codebook may have %d levels, the file has %d"
+              .formatted(Codebook.MOST_LEVELS, levels.size()));
+    }
     int count = levels.size();
     int dimension = 0;
     for (int l = 0; l < count; l++) {

@@ -37,6 +37,9 @@ public final class Codebook {
    */
   public static final double EXHAUSTED_NORM = 1e-6;
 
+  /** The most levels; tables between all pairs of levels take memory. */
+  public static final int MOST_LEVELS = 256;
+
   /** The largest weight by amount, far beyond any that has an effect. */
   static final float LARGEST_WEIGHT = 1e30f;
 
@@ -78,9 +81,9 @@ public final class Codebook {
    * @param weights for each level K_l weights; kept, and not to be written afterwards; none if
    *     empty, which weights that are all 0 are taken for
    * @param provenance where it comes from
-   * @throws IllegalArgumentException if there is no level, a level is not a whole number of
-   *     centroids or has none, a component is not finite, weights are not as many as centroids,
-   *     beyond ±10³⁰, or come with a beam
+   * @throws IllegalArgumentException if there is no level or there are too many, a level is not a
+   *     whole number of centroids or has none, a component is not finite, weights are not as many
+   *     as centroids, beyond ±10³⁰, or come with a beam
    */
   public static Codebook of(
       CodebookSettings settings,
@@ -93,6 +96,10 @@ public final class Codebook {
     }
     if (levels.isEmpty()) {
       throw new IllegalArgumentException("a codebook needs at least one level, got none");
+    }
+    if (levels.size() > MOST_LEVELS) {
+      throw new IllegalArgumentException(
+          "a codebook may have %d levels, got %d".formatted(MOST_LEVELS, levels.size()));
     }
     boolean weighted = weights.stream().anyMatch(Codebook::notAllZero);
     if (!weights.isEmpty() && weights.size() != levels.size()) {

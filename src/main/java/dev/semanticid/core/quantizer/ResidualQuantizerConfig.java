@@ -65,7 +65,10 @@ public record ResidualQuantizerConfig(
     codebookWidths = List.copyOf(codebookWidths);
     Objects.requireNonNull(initializer, "initializer");
     require(embeddingDim >= 1, "embedding_dim must be at least 1, got " + embeddingDim);
-    require(!codebookWidths.isEmpty(), "num_hierarchies must be at least 1, got 0");
+    require(
+        !codebookWidths.isEmpty() && codebookWidths.size() <= Codebook.MOST_LEVELS,
+        "num_hierarchies must be 1 to %d, got %d"
+            .formatted(Codebook.MOST_LEVELS, codebookWidths.size()));
     for (int width : codebookWidths) {
       require(width >= 1, "codebook_width must be at least 1, got " + width);
       require(
