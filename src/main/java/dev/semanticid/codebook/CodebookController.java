@@ -223,7 +223,7 @@ class CodebookController {
   @ProblemResponse(status = "408", codes = "REQUEST_TIMEOUT")
   @ProblemResponse(status = "413", codes = "PAYLOAD_TOO_LARGE")
   @ProblemResponse(status = "415", codes = "UNSUPPORTED_MEDIA_TYPE")
-  @ProblemResponse(status = "422", codes = "INVALID_CODEBOOK")
+  @ProblemResponse(status = "422", codes = "INVALID_CODEBOOK, MEMORY_BUDGET_EXCEEDED")
   @ProblemResponse(status = "429", codes = "OVERLOADED")
   @ProblemResponse(status = "507", codes = "INSUFFICIENT_STORAGE")
   ResponseEntity<CodebookVersion> upload(

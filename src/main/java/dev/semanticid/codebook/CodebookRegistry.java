@@ -29,6 +29,7 @@ import java.util.concurrent.TimeUnit;
 import java.util.function.IntConsumer;
 import java.util.function.Predicate;
 import java.util.regex.Pattern;
+import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -56,6 +57,9 @@ public class CodebookRegistry implements DisposableBean {
 
   private static final Logger LOG = LoggerFactory.getLogger(CodebookRegistry.class);
   private static final Pattern NAME = Pattern.compile("[A-Za-z0-9][A-Za-z0-9._-]{0,63}");
+
+  /** The share of the heap that resident codebooks may take. */
+  private static final double RESIDENT_SHARE = 0.4;
 
   /** After what time a version that could not be served is tried again. */
   private static final long RETRY_NANOS = TimeUnit.SECONDS.toNanos(30);
@@ -92,6 +96,7 @@ public class CodebookRegistry implements DisposableBean {
   private final Semaphore loads = new Semaphore(MOST_LOADS);
 
   private final MemoryBudget memory;
+  private final long residentHeap = (long) (RESIDENT_SHARE * Runtime.getRuntime().maxMemory());
 
   CodebookRegistry(
       CodebookStore store,
@@ -360,11 +365,29 @@ public class CodebookRegistry implements DisposableBean {
     return store.unknownVersion(name, ACTIVE);
   }
 
+  /** Refuses a codebook for which, beside those that are resident, the heap is too small. */
+  private void requireHeap(Codebook codebook) {
+    long needed = ResidualQuantizer.heapBytes(codebook, tableBudget);
+    long taken =
+        Stream.concat(active.values().stream(), pinned.all(identity()).stream())
+            .mapToLong(s -> ResidualQuantizer.heapBytes(s.quantizer().codebook(), tableBudget))
+            .sum();
+    if (needed > residentHeap - taken) {
+      throw new ProblemException(
+              ProblemCode.MEMORY_BUDGET_EXCEEDED,
+              "the codebook takes %d bytes of heap, the resident ones take %d, and all together may take %d; give the service more heap, or delete codebooks"
+                  .formatted(needed, taken, residentHeap))
+          .with("expected", residentHeap - taken)
+          .with("actual", needed);
+    }
+  }
+
   private ServedCodebook load(String name, int number) {
     return new ServedCodebook(name, number, tested(read(name, number)));
   }
 
   private ResidualQuantizer tested(Codebook codebook) {
+    requireHeap(codebook);
     var quantizer = new ResidualQuantizer(codebook, backend, pool, tableBudget, screening);
     try {
       quantizer.selfTest();

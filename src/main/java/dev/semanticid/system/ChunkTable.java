@@ -16,7 +16,8 @@ import org.springframework.jdbc.core.simple.JdbcClient;
  */
 public final class ChunkTable {
 
-  private static final int CHUNK_BYTES = 16 << 20;
+  /** Of what is written; longer ones, of earlier releases, are read as well. A reader holds one. */
+  private static final int CHUNK_BYTES = 1 << 20;
 
   /** What a chunk begins with; a checkpoint now and then shall not take as much as a codebook. */
   private static final int FIRST_BYTES = 64 << 10;

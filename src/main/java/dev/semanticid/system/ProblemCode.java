@@ -82,7 +82,7 @@ public enum ProblemCode {
   EMBEDDING_MODEL_MISMATCH(HttpStatus.CONFLICT),
   /** An idempotency key that came with another request before. */
   IDEMPOTENCY_KEY_REUSED(HttpStatus.UNPROCESSABLE_CONTENT),
-  /** A job that would need more memory than jobs may take. */
+  /** A job or a codebook that would need more memory than it may take. */
   MEMORY_BUDGET_EXCEEDED(HttpStatus.UNPROCESSABLE_CONTENT),
   /** More clients listen to jobs than may. */
   TOO_MANY_LISTENERS(HttpStatus.TOO_MANY_REQUESTS),

@@ -312,6 +312,29 @@ class HostileMemoryIT {
     }
   }
 
+  /** Codebooks that are served stay in memory, however many of them are uploaded. */
+  @Test
+  void uploads_thatAreServed_endBeforeTheHeapDoes(@TempDir Path folder) {
+    try (ServiceProcess full =
+        ServiceProcess.start(
+            folder, ServiceProcess.QUICK_START, "-Xmx600m", "-XX:+ExitOnOutOfMemoryError")) {
+      int stored = 0;
+      for (int status = 201; status == 201; stored++) {
+        assertThat(stored).isLessThan(20);
+        byte[] file = Embeddings.safetensors(Embeddings.codebook(WIDE_D, stored, 4096));
+        Answer answer =
+            full.client()
+                .post("/codebooks/served%d/versions?activate=true".formatted(stored), OCTETS, file);
+        status = answer.status();
+        if (status != 201) {
+          answer.expectProblem(422, "MEMORY_BUDGET_EXCEEDED", "heap");
+        }
+      }
+      assertThat(stored).isGreaterThan(3);
+      full.client().get("/actuator/health/readiness").expect(200);
+    }
+  }
+
   /** Tables between all pairs of levels would take what no file of a few kilobytes should. */
   @Test
   void upload_thousandsOfLevels_isRefused() {

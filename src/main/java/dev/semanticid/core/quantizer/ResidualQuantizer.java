@@ -145,6 +145,13 @@ public final class ResidualQuantizer implements AutoCloseable {
     return plan.bytes();
   }
 
+  /** Heap that a codebook takes when it is resident: its centroids and tables, in bytes. */
+  public static long heapBytes(Codebook codebook, long tableBudget) {
+    long centroids = codebook.widths().stream().mapToLong(Integer::longValue).sum();
+    long tables = GramTables.bytes(codebook);
+    return Float.BYTES * centroids * codebook.dimension() + (tables <= tableBudget ? tables : 0);
+  }
+
   /** Rows encoded so far. */
   public long encodedRows() {
     return encodedRows.sum();
