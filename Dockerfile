@@ -39,7 +39,7 @@ COPY --from=build /build/layers/spring-boot-loader .
 COPY --from=build /build/layers/snapshot-dependencies .
 COPY --from=build /build/layers/application .
 COPY docker/entrypoint.sh docker/health.sh docker/jvm.options helm/files/smoke-test.sh ./
-RUN mkdir /data && chown 10001:10001 /data
+RUN mkdir -m 700 /data && chown 10001:10001 /data
 ENV SEMANTIC_ID_DATA_DIR=/data \
     SERVER_ADDRESS=0.0.0.0 \
     LOGGING_STRUCTURED_FORMAT_CONSOLE=ecs \

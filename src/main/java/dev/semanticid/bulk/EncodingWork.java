@@ -271,13 +271,13 @@ class EncodingWork implements JobWork {
       int d = source.dimension();
       // As many as the files say, before anything is written; they may say anything.
       scratch.reserve(codes(run.job().id()), codesBytes());
-      int batchRows = Math.clamp(BATCH_BYTES / (4L * d), 64, 1 << 16);
+      int batchRows = Math.clamp(BATCH_BYTES / (4L * d), 1, 1 << 16);
       int[] codes = new int[batchRows * levels];
       ByteBuffer bytes =
           ByteBuffer.allocate(codes.length * Integer.BYTES).order(ByteOrder.LITTLE_ENDIAN);
       ResidualQuantizer quantizer = codebook.quantizer();
       try (FileChannel channel =
-          FileChannel.open(
+          DataDirectory.create(
               codes(run.job().id()), StandardOpenOption.CREATE, StandardOpenOption.WRITE)) {
         restore(channel);
         run.beginPhase("encoding", done);
@@ -354,6 +354,7 @@ class EncodingWork implements JobWork {
       Path output = output(run.job().id());
       scratch.delete(output);
       scratch.reserve(output, codesBytes());
+      DataDirectory.create(output, StandardOpenOption.CREATE_NEW, StandardOpenOption.WRITE).close();
       try (var in = new DataInputStream(Files.newInputStream(codes(run.job().id())))) {
         switch (format(request)) {
           case NPY -> writeNpy(in, output);
@@ -364,7 +365,7 @@ class EncodingWork implements JobWork {
     }
 
     private void writeNpy(InputStream in, Path output) throws IOException {
-      try (OutputStream out = Files.newOutputStream(output, StandardOpenOption.CREATE_NEW)) {
+      try (OutputStream out = Files.newOutputStream(output)) {
         out.write(NpyWriter.header("<i4", rows, levels));
         in.transferTo(out);
       } catch (IOException e) {

@@ -7,6 +7,7 @@ import dev.semanticid.job.Job.State;
 import dev.semanticid.job.JobRun.StoppingException;
 import dev.semanticid.storage.StorageException;
 import dev.semanticid.system.BackgroundThreads;
+import dev.semanticid.system.PlainText;
 import dev.semanticid.system.ProblemCode;
 import dev.semanticid.system.ProblemException;
 import dev.semanticid.system.SemanticIdProperties;
@@ -512,9 +513,9 @@ public final class JobRunner implements SmartLifecycle {
     private @Nullable State failed(ProblemCode code, String detail, @Nullable Throwable cause) {
       String id = run.job().id();
       if (cause == null) {
-        LOG.warn("{} job {} failed: {} {}", kind, id, code, detail);
+        LOG.warn("{} job {} failed: {} {}", kind, id, code, PlainText.oneLine(detail));
       } else {
-        LOG.error("{} job {} failed: {} {}", kind, id, code, detail, cause);
+        LOG.error("{} job {} failed: {} {}", kind, id, code, PlainText.oneLine(detail), cause);
       }
       return stored(() -> store.fail(run.job(), code, detail)) ? State.FAILED : null;
     }

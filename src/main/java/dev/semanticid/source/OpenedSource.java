@@ -25,6 +25,7 @@ public final class OpenedSource {
 
   private final List<Part> parts;
   private final SourceSpec spec;
+  private final long rows;
 
   OpenedSource(SourceSpec spec, List<Part> parts) throws FormatException {
     this.spec = spec;
@@ -39,6 +40,17 @@ public final class OpenedSource {
                     first.dimension(), first.file().uri(), part.dimension(), part.file().uri()));
       }
     }
+    long sum = 0;
+    for (Part part : parts) {
+      if (part.rows() > Long.MAX_VALUE - sum) {
+        throw new FormatException(
+            Kind.TOO_LARGE,
+            "expected at most %d rows in all files, got %d before %s and %d in it"
+                .formatted(Long.MAX_VALUE, sum, part.file().uri(), part.rows()));
+      }
+      sum += part.rows();
+    }
+    this.rows = sum;
   }
 
   /**
@@ -55,7 +67,7 @@ public final class OpenedSource {
 
   /** Rows of all files. */
   public long rows() {
-    return parts.stream().mapToLong(Part::rows).reduce(0, Math::addExact);
+    return rows;
   }
 
   /** Changes when any of the files is replaced, or files come or go. */

@@ -124,7 +124,7 @@ public class Staging {
     long done = 0;
     try (VectorReader reader = source.reader();
         FileChannel channel =
-            FileChannel.open(
+            DataDirectory.create(
                 partial,
                 StandardOpenOption.CREATE,
                 StandardOpenOption.TRUNCATE_EXISTING,

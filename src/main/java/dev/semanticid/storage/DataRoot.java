@@ -1,5 +1,6 @@
 package dev.semanticid.storage;
 
+import dev.semanticid.system.PlainText;
 import dev.semanticid.system.ProblemCode;
 import dev.semanticid.system.ProblemException;
 import dev.semanticid.system.SemanticIdProperties;
@@ -12,22 +13,30 @@ import java.nio.file.DirectoryIteratorException;
 import java.nio.file.DirectoryStream;
 import java.nio.file.Files;
 import java.nio.file.InvalidPathException;
+import java.nio.file.LinkOption;
 import java.nio.file.NoSuchFileException;
+import java.nio.file.NotDirectoryException;
 import java.nio.file.Path;
+import java.nio.file.attribute.BasicFileAttributes;
+import java.util.ArrayDeque;
 import java.util.ArrayList;
 import java.util.Collections;
+import java.util.Deque;
 import java.util.List;
-import java.util.regex.PatternSyntaxException;
+import java.util.Objects;
 import org.jspecify.annotations.Nullable;
 import org.springframework.stereotype.Component;
 
 /**
  * The one folder below which {@code file:} sources may be read and results written. Every file is
- * resolved to its real path, links and {@code ..} included, before it is compared with the folder's
- * own.
+ * resolved to its real path, links and {@code ..} included. What leads outside of the folder is
+ * refused in the same words whether or not it exists.
  */
 @Component
 class DataRoot {
+
+  /** As long as Linux takes them. */
+  private static final int LONGEST_PATH = 4096;
 
   private final @Nullable Path configured;
 
@@ -44,27 +53,25 @@ class DataRoot {
    */
   public List<Path> resolve(String uri) {
     Path named = path(uri, Role.SOURCE);
-    Path root = root(Role.SOURCE);
+    Walk walk = walk(Role.SOURCE);
+    Path fileName = named.getFileName();
+    Path parent = named.getParent();
+    if (fileName == null || parent == null) {
+      throw forbidden(uri, Role.SOURCE);
+    }
     try {
-      Path fileName = named.getFileName();
-      Path parent = named.getParent();
-      if (fileName == null || parent == null) {
-        throw forbidden(uri, Role.SOURCE);
-      }
       if (!Glob.isGlob(fileName.toString())) {
-        return List.of(require(root, named, uri));
+        return List.of(require(walk.to(named), uri));
       }
-      Path folder = parent.toRealPath();
-      if (!folder.startsWith(root)) {
-        throw forbidden(uri, Role.SOURCE);
-      }
+      Glob glob = Glob.of(fileName.toString());
+      Path folder = walk.to(parent);
       var files = new ArrayList<Path>();
-      try (DirectoryStream<Path> matches = Files.newDirectoryStream(folder, fileName.toString())) {
-        for (Path match : matches) {
-          if (LocalDestination.isUnfinished(match)) {
-            continue;
+      try (DirectoryStream<Path> entries = Files.newDirectoryStream(folder)) {
+        for (Path entry : entries) {
+          if (glob.matches(String.valueOf(entry.getFileName()))
+              && !LocalDestination.isUnfinished(entry)) {
+            files.add(require(walk.to(entry), uri));
           }
-          files.add(require(root, match, uri));
         }
       }
       if (files.isEmpty()) {
@@ -73,14 +80,14 @@ class DataRoot {
       }
       Collections.sort(files);
       return files;
-    } catch (NoSuchFileException e) {
-      // Not told apart from a forbidden one unless it would be allowed.
-      if (named.normalize().startsWith(root)) {
-        throw new ProblemException(
-            ProblemCode.SOURCE_NOT_FOUND, "the source %s does not exist".formatted(uri));
-      }
+    } catch (OutsideException e) {
       throw forbidden(uri, Role.SOURCE);
-    } catch (IOException | DirectoryIteratorException | PatternSyntaxException e) {
+    } catch (NoSuchFileException e) {
+      throw new ProblemException(
+          ProblemCode.SOURCE_NOT_FOUND, "the source %s does not exist".formatted(uri));
+    } catch (StorageException e) {
+      throw e.toProblem();
+    } catch (IOException | DirectoryIteratorException e) {
       throw new ProblemException(
           ProblemCode.SOURCE_INVALID,
           "the source %s cannot be read: %s".formatted(uri, e.getMessage()));
@@ -96,7 +103,7 @@ class DataRoot {
    */
   Path resolveDestination(String uri) {
     Path named = path(uri, Role.DESTINATION);
-    Path root = root(Role.DESTINATION);
+    Walk walk = walk(Role.DESTINATION);
     Path fileName = named.getFileName();
     Path parent = named.getParent();
     if (fileName == null || parent == null) {
@@ -115,27 +122,121 @@ class DataRoot {
               .formatted(uri));
     }
     try {
-      Path folder = parent.toRealPath();
-      if (!folder.startsWith(root)) {
-        throw forbidden(uri, Role.DESTINATION);
-      }
-      if (!Files.isDirectory(folder)) {
+      Path folder = walk.to(parent);
+      if (!Files.isDirectory(folder, LinkOption.NOFOLLOW_LINKS)) {
         throw new ProblemException(
             ProblemCode.DESTINATION_INVALID,
             "the destination %s is in something that is not a folder".formatted(uri));
       }
       return folder.resolve(name);
-    } catch (NoSuchFileException e) {
-      if (named.normalize().startsWith(root)) {
-        throw new ProblemException(
-            ProblemCode.DESTINATION_INVALID,
-            "the folder of the destination %s does not exist".formatted(uri));
-      }
+    } catch (OutsideException e) {
       throw forbidden(uri, Role.DESTINATION);
+    } catch (NoSuchFileException e) {
+      throw new ProblemException(
+          ProblemCode.DESTINATION_INVALID,
+          "the folder of the destination %s does not exist".formatted(uri));
     } catch (IOException e) {
       throw new ProblemException(
           ProblemCode.DESTINATION_INVALID,
           "the folder of the destination %s cannot be used: %s".formatted(uri, e.getMessage()));
+    }
+  }
+
+  /** A path leads outside of the data root. */
+  private static final class OutsideException extends IOException {
+    private static final long serialVersionUID = 1L;
+  }
+
+  /**
+   * Resolves links and {@code ..} name by name. What lies neither below the root nor on the way to
+   * it is never asked about, so that no answer tells whether it exists.
+   *
+   * @param configured the root as it is configured, absolute
+   * @param root its real path
+   */
+  private record Walk(Path configured, Path root) {
+
+    /** As many links as Linux follows. */
+    private static final int MOST_LINKS = 40;
+
+    /**
+     * The real path of something that exists, the root or below it.
+     *
+     * @param named absolute
+     * @throws OutsideException if it leads outside, or over a link whose target cannot be resolved
+     * @throws NoSuchFileException if there is no such name below the root
+     * @throws IOException if the names cannot be followed for another reason
+     */
+    Path to(Path named) throws IOException {
+      var names = new ArrayDeque<Path>();
+      Path at = begin(named, names);
+      // Of the names, the first ones come from a link.
+      int linked = 0;
+      int links = 0;
+      while (!names.isEmpty()) {
+        String name = names.pop().toString();
+        boolean ofLink = linked > 0;
+        linked -= ofLink ? 1 : 0;
+        if (name.isEmpty() || name.equals(".")) {
+          continue;
+        }
+        if (name.equals("..")) {
+          Path parent = at.getParent();
+          at = parent == null ? at : parent;
+          continue;
+        }
+        Path next = at.resolve(name);
+        if (root.startsWith(next)) {
+          // The root or a folder on the way to it, which is there and no link.
+          at = next;
+          continue;
+        }
+        if (!next.startsWith(root)) {
+          throw new OutsideException();
+        }
+        try {
+          BasicFileAttributes found =
+              Files.readAttributes(next, BasicFileAttributes.class, LinkOption.NOFOLLOW_LINKS);
+          if (found.isSymbolicLink()) {
+            if (++links > MOST_LINKS) {
+              throw new OutsideException();
+            }
+            Path target = Files.readSymbolicLink(next);
+            var targetNames = new ArrayDeque<Path>();
+            at = target.isAbsolute() ? begin(target, targetNames) : at;
+            if (!target.isAbsolute()) {
+              target.forEach(targetNames::add);
+            }
+            linked += targetNames.size();
+            targetNames.descendingIterator().forEachRemaining(names::push);
+            continue;
+          }
+          if (!names.isEmpty() && !found.isDirectory()) {
+            throw new NotDirectoryException(next.toString());
+          }
+        } catch (IOException e) {
+          if (ofLink) {
+            throw new OutsideException();
+          }
+          throw e;
+        }
+        at = next;
+      }
+      if (!at.startsWith(root)) {
+        throw new OutsideException();
+      }
+      return at;
+    }
+
+    /** Where to begin, and the names that lead on from there. */
+    private Path begin(Path absolute, Deque<Path> names) {
+      // The way to the root may go over links that lie outside of it.
+      boolean known = absolute.startsWith(configured);
+      int first = known ? configured.getNameCount() : 0;
+      for (int i = first; i < absolute.getNameCount(); i++) {
+        names.add(absolute.getName(i));
+      }
+      return known ? root : Objects.requireNonNull(absolute.getRoot());
     }
   }
 
@@ -180,7 +281,20 @@ class DataRoot {
             "a file: %s is absolute; expected file:///folder/name.npy, got %s"
                 .formatted(role.word, uri));
       }
-      return Path.of(decode(rest, role));
+      String decoded = decode(rest, role);
+      if (!PlainText.isOneLine(decoded)) {
+        throw new ProblemException(
+            role.unsupported,
+            "a file: %s without control characters and line breaks was expected"
+                .formatted(role.word));
+      }
+      if (decoded.length() > LONGEST_PATH) {
+        throw new ProblemException(
+            role.unsupported,
+            "the path of a file: %s may have %d characters, this one has %d"
+                .formatted(role.word, LONGEST_PATH, decoded.length()));
+      }
+      return Path.of(decoded);
     } catch (URISyntaxException | InvalidPathException e) {
       throw new ProblemException(
           role.unsupported,
@@ -200,7 +314,7 @@ class DataRoot {
     }
   }
 
-  private Path root(Role role) {
+  private Walk walk(Role role) {
     if (configured == null) {
       throw new ProblemException(
           ProblemCode.SOURCE_FORBIDDEN,
@@ -211,19 +325,15 @@ class DataRoot {
                   + " written to");
     }
     try {
-      return configured.toRealPath();
+      return new Walk(configured.toAbsolutePath(), configured.toRealPath());
     } catch (IOException e) {
       throw new ProblemException(
           ProblemCode.SOURCE_FORBIDDEN, "semantic-id.data-root does not exist on this machine");
     }
   }
 
-  private static Path require(Path root, Path file, String uri) throws IOException {
-    Path real = file.toRealPath();
-    if (!real.startsWith(root)) {
-      throw forbidden(uri, Role.SOURCE);
-    }
-    if (!Files.isRegularFile(real)) {
+  private static Path require(Path real, String uri) {
+    if (!Files.isRegularFile(real, LinkOption.NOFOLLOW_LINKS)) {
       throw new ProblemException(
           ProblemCode.SOURCE_INVALID, "the source %s is not a regular file".formatted(uri));
     }

@@ -18,8 +18,11 @@ import java.nio.file.Path;
 import java.nio.file.ReadOnlyFileSystemException;
 import java.nio.file.StandardCopyOption;
 import java.nio.file.StandardOpenOption;
+import java.nio.file.attribute.PosixFileAttributeView;
+import java.nio.file.attribute.PosixFilePermission;
 import java.util.Locale;
 import java.util.Objects;
+import java.util.Set;
 import java.util.zip.CRC32;
 
 /**
@@ -105,20 +108,18 @@ final class LocalDestination implements Destination {
         PREFIX + jobId + String.format(Locale.ROOT, "-%08x", name.getValue()) + SUFFIX);
   }
 
-  private void requireFolder() throws IOException {
-    Path now;
+  private void requireFolder() throws StorageException {
+    // One answer for all that it may have become, because a link may lead outside the data root.
+    boolean same;
     try {
-      now = folder.toRealPath();
-    } catch (NoSuchFileException e) {
-      throw new StorageException(
-          ProblemCode.DESTINATION_INVALID,
-          "the folder of %s does not exist any more".formatted(target),
-          e);
+      same = folder.toRealPath().equals(folder);
+    } catch (IOException e) {
+      same = false;
     }
-    if (!now.equals(folder)) {
+    if (!same) {
       throw new StorageException(
           ProblemCode.DESTINATION_INVALID,
-          "expected the folder %s, got a link to %s".formatted(folder, now));
+          "the folder of %s is no longer there, or a link has taken its place".formatted(target));
     }
   }
 
@@ -132,22 +133,48 @@ final class LocalDestination implements Destination {
 
   /** Puts a file beside the destination; true if it was moved, false if it was copied. */
   private static boolean bring(Path finished, Path beside) throws IOException {
-    try {
-      Files.move(finished, beside, StandardCopyOption.ATOMIC_MOVE);
-      return true;
-    } catch (AtomicMoveNotSupportedException e) {
-      // On another file system.
-    }
+    Files.deleteIfExists(beside);
+    Files.createFile(beside);
     boolean complete = false;
     try {
-      copy(finished, beside);
+      takePermissions(finished, beside);
+      boolean moved = move(finished, beside);
+      if (!moved) {
+        copy(finished, beside);
+      }
       complete = true;
+      return moved;
     } finally {
       if (!complete) {
         Files.deleteIfExists(beside);
       }
     }
-    return false;
+  }
+
+  /** False if the places are on two file systems. */
+  private static boolean move(Path from, Path to) throws IOException {
+    try {
+      Files.move(from, to, StandardCopyOption.ATOMIC_MOVE);
+      return true;
+    } catch (AtomicMoveNotSupportedException e) {
+      return false;
+    }
+  }
+
+  /**
+   * Gives a file the permissions of another: a result comes from a folder that is its owner's
+   * alone, and is for those who may read other new files where it goes.
+   */
+  private static void takePermissions(Path file, Path other) throws IOException {
+    if (Files.getFileAttributeView(file, PosixFileAttributeView.class) == null
+        || Files.getFileAttributeView(other, PosixFileAttributeView.class) == null) {
+      return;
+    }
+    Set<PosixFilePermission> permissions =
+        Files.getPosixFilePermissions(other, LinkOption.NOFOLLOW_LINKS);
+    if (!permissions.equals(Files.getPosixFilePermissions(file))) {
+      Files.setPosixFilePermissions(file, permissions);
+    }
   }
 
   private static void copy(Path from, Path to) throws IOException {

@@ -1,5 +1,6 @@
 package dev.semanticid.storage;
 
+import dev.semanticid.system.PlainText;
 import dev.semanticid.system.ProblemCode;
 import dev.semanticid.system.ProblemException;
 import java.util.Arrays;
@@ -31,9 +32,10 @@ record S3Location(String bucket, String key) {
     if (!bucket.matches("[A-Za-z0-9._-]+") || key.isEmpty() || key.endsWith("/")) {
       throw new ProblemException(unsupported, "expected s3://bucket/key, got " + uri);
     }
-    if (key.chars().anyMatch(Character::isISOControl)) {
+    if (!PlainText.isOneLine(key)) {
       throw new ProblemException(
-          unsupported, "a key without control characters was expected in s3://bucket/key");
+          unsupported,
+          "a key without control characters and line breaks was expected in s3://bucket/key");
     }
     if (hasDotSegment(bucket) || hasDotSegment(key)) {
       throw new ProblemException(

@@ -10,7 +10,6 @@ import java.util.Comparator;
 import java.util.List;
 import java.util.Locale;
 import java.util.function.Supplier;
-import java.util.regex.PatternSyntaxException;
 import org.springframework.beans.factory.annotation.Autowired;
 import org.springframework.stereotype.Component;
 import software.amazon.awssdk.auth.credentials.AwsCredentialsProvider;
@@ -86,14 +85,27 @@ public class Storage implements AutoCloseable {
   /**
    * Checks as much of an address as can be known without another service.
    *
-   * @throws ProblemException {@code UNSUPPORTED_SOURCE} or {@code SOURCE_FORBIDDEN} as {@link
-   *     #find}
+   * @throws ProblemException {@code UNSUPPORTED_SOURCE}, {@code SOURCE_FORBIDDEN} or {@code
+   *     SOURCE_INVALID} as {@link #find}
    */
   public void requireReadable(String uri) {
     if (scheme(uri).equals("s3")) {
-      S3Location.of(uri, ProblemCode.UNSUPPORTED_SOURCE).requireAllowed(allowed, "source");
+      S3Location location = S3Location.of(uri, ProblemCode.UNSUPPORTED_SOURCE);
+      location.requireAllowed(allowed, "source");
+      requireReadable(location);
     } else {
       find(uri);
+    }
+  }
+
+  /** Refuses a name that is a glob and cannot be read as one. */
+  private static void requireReadable(S3Location location) {
+    if (Glob.isGlob(location.name())) {
+      try {
+        Glob.of(location.name());
+      } catch (StorageException e) {
+        throw e.toProblem();
+      }
     }
   }
 
@@ -174,15 +186,7 @@ public class Storage implements AutoCloseable {
   }
 
   private List<DataFile> matching(S3Location location) throws IOException {
-    Glob glob;
-    try {
-      glob = Glob.of(location.name());
-    } catch (PatternSyntaxException e) {
-      throw new StorageException(
-          ProblemCode.SOURCE_INVALID,
-          "the source %s cannot be read: %s".formatted(location.uri(), e.getMessage()),
-          e);
-    }
+    Glob glob = Glob.of(location.name());
     String folder = location.folder();
     List<S3Object> matches =
         s3.send(

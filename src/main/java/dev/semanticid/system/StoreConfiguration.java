@@ -13,6 +13,7 @@ class StoreConfiguration {
   @Bean
   @ConfigurationProperties("spring.datasource.hikari")
   HikariDataSource dataSource(DataSourceProperties properties, DataDirectory directory) {
+    directory.prepareDatabase(properties.determineUrl());
     return properties.initializeDataSourceBuilder().type(HikariDataSource.class).build();
   }
 

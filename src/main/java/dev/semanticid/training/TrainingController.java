@@ -410,7 +410,8 @@ class TrainingController {
     String model = embeddingModel(parameters, request);
     StartVersion start = work.start(parameters, model);
     var body = LimitedInputStream.ofUpload(request, maxUploadBytes, bodyTimeout);
-    UploadSpool.ShapeCheck fits = (rows, dimension) -> parameters.request(rows, dimension, start);
+    UploadSpool.ShapeCheck fits =
+        (rows, dimension) -> parameters.requireFitting(rows, dimension, start);
     UploadSpool.Upload upload;
     if (npy) {
       if (parameters.string("dtype").isPresent()) {

@@ -4,10 +4,12 @@ import dev.semanticid.codebook.CodebookRegistry;
 import dev.semanticid.core.clustering.CentroidInitializer;
 import dev.semanticid.core.evaluation.HoldoutSplit;
 import dev.semanticid.core.quantizer.Algorithm;
+import dev.semanticid.core.quantizer.Codebook;
 import dev.semanticid.core.quantizer.ResidualQuantizerConfig;
 import dev.semanticid.core.quantizer.ResidualQuantizerTrainer;
 import dev.semanticid.source.SourceSpec;
 import dev.semanticid.source.SourceSpec.OnBadRow;
+import dev.semanticid.system.PlainText;
 import dev.semanticid.system.ProblemCode;
 import dev.semanticid.system.ProblemException;
 import dev.semanticid.system.QueryParameters;
@@ -39,6 +41,9 @@ final class TrainingParameters {
 
   /** Stands for the number of rows of data that have not been opened: more than are trained on. */
   static final long ANY_ROWS = Integer.MAX_VALUE;
+
+  /** The most elements of an array. */
+  private static final int LARGEST_ARRAY = Integer.MAX_VALUE - 8;
 
   /** The name of the version to begin with. */
   static final String INIT_FROM = "init_from";
@@ -192,8 +197,8 @@ final class TrainingParameters {
   Optional<String> string(String name) {
     return value(
         name,
-        "be a string without U+0000",
-        node -> node.isString() && node.asString().indexOf(0) < 0 ? node.asString() : null);
+        "be a string without control characters and line breaks",
+        node -> node.isString() && PlainText.isOneLine(node.asString()) ? node.asString() : null);
   }
 
   /** A whole number, if given. */
@@ -283,12 +288,30 @@ final class TrainingParameters {
   }
 
   /**
+   * Refuses data of a shape that they announce and need not have: does all that {@link #request}
+   * does and takes no time in proportion to the rows.
+   *
+   * @throws ProblemException if a parameter cannot be, or does not fit the data
+   */
+  void requireFitting(long rows, int dimension, @Nullable StartVersion start) {
+    request(rows, dimension, start, false);
+  }
+
+  /**
    * The request that the parameters make for data of a known shape.
    *
    * @param start the version to begin with, whose shape and settings are the defaults
    * @throws ProblemException if a parameter cannot be, or does not fit the data
    */
   TrainingRequest request(long rows, int dimension, @Nullable StartVersion start) {
+    return request(rows, dimension, start, true);
+  }
+
+  /**
+   * @param counted whether the rows held out are counted, which takes a moment for each million
+   */
+  private TrainingRequest request(
+      long rows, int dimension, @Nullable StartVersion start, boolean counted) {
     Algorithm algorithm =
         choice("algorithm", Algorithm.values()).orElse(Algorithm.MINIBATCH_KMEANS);
     Optional<Integer> stated = integer("embedding_dim");
@@ -299,7 +322,9 @@ final class TrainingParameters {
           .with("expected", stated.get())
           .with("actual", dimension);
     }
-    ResidualQuantizerConfig defaults = ResidualQuantizerConfig.reference(dimension);
+    requirePossible(rows, dimension);
+    // Of any dimension: no default depends on it.
+    ResidualQuantizerConfig defaults = ResidualQuantizerConfig.reference(1);
     List<Integer> widths = widths(start);
     boolean normalize =
         bool("normalize_residuals")
@@ -312,6 +337,12 @@ final class TrainingParameters {
       start.requireSame(widths, normalize);
     }
     int batchSize = integer("batch_size").orElse(defaults.batchSize());
+    int bufferSize =
+        integer("init_buffer_size")
+            .orElse(Math.max(defaults.initBufferSize(), Collections.max(widths)));
+    requireArray("codebook_width", Collections.max(widths), dimension);
+    requireArray("init_buffer_size", bufferSize, dimension);
+    requireArray("batch_size", batchSize, dimension);
     long seed =
         value(
                 "seed",
@@ -324,7 +355,7 @@ final class TrainingParameters {
     QualityGate gate;
     try {
       holdout = new HoldoutSplit(number(HOLDOUT_FRACTION).orElse(0.0), seed);
-      holdoutRows = rows < ANY_ROWS ? holdout.count(rows) : 0;
+      holdoutRows = counted && rows < ANY_ROWS ? holdout.count(rows) : 0;
       gate =
           new QualityGate(
               number("quality_gate.min_unique_ratio").orElse(null),
@@ -334,8 +365,7 @@ final class TrainingParameters {
           new ResidualQuantizerConfig(
               dimension,
               widths,
-              integer("init_buffer_size")
-                  .orElse(Math.max(defaults.initBufferSize(), Collections.max(widths))),
+              bufferSize,
               batchSize,
               integer("max_steps")
                   .orElse(
@@ -363,7 +393,7 @@ final class TrainingParameters {
     }
     onBadRow();
     requireRows(rows, holdoutRows, config, start != null);
-    if (holdout.fraction() > 0 && holdoutRows == 0 && rows < ANY_ROWS) {
+    if (holdout.fraction() > 0 && counted && holdoutRows == 0 && rows < ANY_ROWS) {
       throw new ProblemException(
               ProblemCode.TOO_FEW_ROWS,
               "%s %s holds out none of the %d rows; at least one is needed to report on"
@@ -387,6 +417,39 @@ final class TrainingParameters {
         activation(),
         gate,
         string("embedding_model").orElse(null));
+  }
+
+  /** Refuses a shape that no training can have, before anything is computed from it. */
+  private static void requirePossible(long rows, int dimension) {
+    if (dimension > Codebook.MOST_DIMENSION) {
+      throw new ProblemException(
+              ProblemCode.DIMENSION_MISMATCH,
+              "a codebook may have dimension %d, the data has %d"
+                  .formatted(Codebook.MOST_DIMENSION, dimension))
+          .with("expected", Codebook.MOST_DIMENSION)
+          .with("actual", dimension);
+    }
+    if (rows > ANY_ROWS) {
+      throw new ProblemException(
+              ProblemCode.MEMORY_BUDGET_EXCEEDED,
+              "a training takes at most %d rows, the data has %d".formatted(ANY_ROWS, rows))
+          .with("expected", ANY_ROWS)
+          .with("actual", rows);
+    }
+  }
+
+  /** Refuses rows × dimension that no array can hold; other values are checked with the rest. */
+  private static void requireArray(String name, int rows, int dimension) {
+    long components = (long) rows * dimension;
+    if (rows <= LARGEST_ARRAY && components > LARGEST_ARRAY) {
+      throw new ProblemException(
+              ProblemCode.MEMORY_BUDGET_EXCEEDED,
+              "%s %d × dimension %d is %d components, %d fit in memory"
+                  .formatted(name, rows, dimension, components, LARGEST_ARRAY))
+          .with("parameter", name)
+          .with("expected", LARGEST_ARRAY)
+          .with("actual", components);
+    }
   }
 
   private static void requireRows(

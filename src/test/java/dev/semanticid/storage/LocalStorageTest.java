@@ -3,10 +3,14 @@ package dev.semanticid.storage;
 import static dev.semanticid.storage.Refusals.assertFails;
 import static dev.semanticid.storage.Refusals.assertProblem;
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatCode;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import dev.semanticid.core.vector.ByteSource;
+import dev.semanticid.system.DataDirectory;
+import dev.semanticid.system.PlainText;
 import dev.semanticid.system.ProblemCode;
+import dev.semanticid.system.ProblemException;
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
@@ -14,9 +18,13 @@ import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
 import java.nio.file.StandardOpenOption;
 import java.nio.file.attribute.FileTime;
+import java.nio.file.attribute.PosixFilePermission;
+import java.nio.file.attribute.PosixFilePermissions;
 import java.util.Arrays;
+import java.util.HashSet;
 import java.util.List;
 import java.util.Random;
+import java.util.Set;
 import java.util.concurrent.Callable;
 import java.util.concurrent.Executors;
 import java.util.concurrent.Future;
@@ -25,7 +33,10 @@ import java.util.stream.Stream;
 import org.junit.jupiter.api.Assumptions;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
 
 /** Files below the data root. */
 class LocalStorageTest {
@@ -106,6 +117,190 @@ class LocalStorageTest {
         ProblemCode.SOURCE_FORBIDDEN,
         () -> Settings.local(null).find(uri("x")),
         "file: sources are off");
+  }
+
+  /** Whether or not there is something behind a link, the answer is the same to the letter. */
+  @Test
+  void find_linksThatLeadOutside_tellNothing() throws IOException {
+    Files.write(outside.resolve("secret.npy"), new byte[1]);
+    Path locked = Files.createDirectory(outside.resolve("locked"));
+    Files.write(locked.resolve("x.npy"), new byte[1]);
+    Files.setPosixFilePermissions(locked, PosixFilePermissions.fromString("---------"));
+    for (String target :
+        List.of(
+            "secret.npy",
+            "missing.npy",
+            "missing/missing.npy",
+            "secret.npy/child",
+            "locked/x.npy",
+            "locked/missing.npy",
+            "self",
+            "n".repeat(300))) {
+      Path link = root.resolve("link.npy");
+      Files.deleteIfExists(link);
+      Files.deleteIfExists(outside.resolve("self"));
+      Files.createSymbolicLink(outside.resolve("self"), outside.resolve("self"));
+      Files.createSymbolicLink(link, outside.resolve(target));
+      for (String source : List.of("link.npy", "link*", "*", "link.npy/child", "link.npy/*")) {
+        assertForbidden(source);
+      }
+      assertForbiddenDestination("link.npy/out");
+    }
+    Files.delete(root.resolve("link.npy"));
+    Files.createSymbolicLink(root.resolve("folder"), outside);
+    Files.createSymbolicLink(root.resolve("folder2"), Path.of("..", "not-there"));
+    for (String place :
+        List.of(
+            "folder/secret.npy",
+            "folder/missing.npy",
+            "folder/../" + outside.getFileName() + "/secret.npy",
+            "folder/../" + outside.getFileName() + "/missing.npy",
+            "folder/../missing/missing.npy",
+            "folder2/secret.npy",
+            "folder2/../missing",
+            "../" + outside.getFileName() + "/secret.npy",
+            "../" + outside.getFileName() + "/missing.npy",
+            "../missing/x")) {
+      assertForbidden(place);
+      assertForbiddenDestination(place);
+    }
+    assertForbidden("folder/*");
+    assertForbidden("folder/none*");
+    assertForbidden("../*");
+    assertForbidden("../missing/*");
+  }
+
+  /** Where a link leads nowhere is not told either: it may be outside. */
+  @Test
+  void find_linkThatCannotBeResolved_isForbidden() throws IOException {
+    Files.createSymbolicLink(root.resolve("self.npy"), root.resolve("self.npy"));
+    Files.createSymbolicLink(root.resolve("one.npy"), Path.of("two.npy"));
+    Files.createSymbolicLink(root.resolve("two.npy"), Path.of("one.npy"));
+    Files.createSymbolicLink(root.resolve("dangling.npy"), Path.of("missing.npy"));
+    Files.createSymbolicLink(root.resolve("deep.npy"), Path.of("missing", "missing.npy"));
+    for (String name : List.of("self", "one", "two", "dangling", "deep")) {
+      assertForbidden(name + ".npy");
+      assertForbidden(name + "*");
+      assertForbidden(name + ".npy/x");
+      assertForbiddenDestination(name + ".npy/x");
+    }
+  }
+
+  @Test
+  void find_linksWithin_lead() throws IOException {
+    Files.createDirectories(root.resolve("deep/er"));
+    write("deep/er/a.npy", new byte[3]);
+    write("b.npy", new byte[4]);
+    Files.createSymbolicLink(root.resolve("relative"), Path.of("deep", "er"));
+    Files.createSymbolicLink(root.resolve("absolute"), root.resolve("deep"));
+    Files.createSymbolicLink(root.resolve("chain"), Path.of("absolute/er/../../relative"));
+    Files.createSymbolicLink(root.resolve("deep/er/up.npy"), Path.of("../../b.npy"));
+    Files.createSymbolicLink(root.resolve("home"), root);
+    Path a = root.resolve("deep/er/a.npy");
+    for (String name :
+        List.of(
+            "relative/a.npy",
+            "absolute/er/a.npy",
+            "chain/a.npy",
+            "chain/a*",
+            "relative/../er/a.npy",
+            "relative/.././er//a.npy",
+            "home/home/deep/er/a.npy",
+            "../" + root.getFileName() + "/deep/er/a.npy")) {
+      assertThat(only(name).path()).as(name).contains(a);
+    }
+    assertThat(only("chain/up.npy").path()).contains(root.resolve("b.npy"));
+    assertThat(storage.find(uri("chain/*"))).hasSize(2);
+    // Behind a link the parent is that of its target, as the kernel has it.
+    assertProblem(ProblemCode.SOURCE_NOT_FOUND, () -> storage.find(uri("relative/../b.npy")));
+    assertProblem(ProblemCode.SOURCE_NOT_FOUND, () -> storage.find(uri("relative/none.npy")));
+    assertProblem(ProblemCode.SOURCE_NOT_FOUND, () -> storage.find(uri("none/../b.npy")));
+    assertProblem(ProblemCode.SOURCE_INVALID, () -> storage.find(uri("b.npy/../b.npy")));
+    assertProblem(ProblemCode.SOURCE_INVALID, () -> storage.find(uri("relative")));
+    assertThat(storage.destination(uri("chain/out")).uri()).endsWith("/deep/er/out");
+    assertProblem(
+        ProblemCode.DESTINATION_INVALID, () -> storage.destination(uri("relative/none/out")));
+  }
+
+  /** The folder that is configured may itself be behind a link, which lies elsewhere. */
+  @Test
+  void find_rootBehindALink_isReachedByBothNames() throws IOException {
+    Path alias = Files.createSymbolicLink(outside.resolve("alias"), root);
+    write("a.npy", new byte[3]);
+    Files.createSymbolicLink(root.resolve("b.npy"), alias.resolve("a.npy"));
+    Storage aliased = Settings.local(alias);
+    for (Path way : List.of(alias, root)) {
+      for (String name : List.of("a.npy", "b.npy", "a*")) {
+        assertThat(aliased.find("file://" + way + "/" + name).getFirst().path())
+            .contains(root.resolve("a.npy"));
+      }
+    }
+    assertProblem(
+        ProblemCode.SOURCE_FORBIDDEN, () -> aliased.find("file://" + outside + "/none.npy"));
+    assertProblem(
+        ProblemCode.SOURCE_FORBIDDEN, () -> aliased.find("file://" + alias + "/../none.npy"));
+  }
+
+  private void assertForbidden(String name) {
+    assertThatThrownBy(() -> storage.find(uri(name)))
+        .as(name)
+        .isInstanceOfSatisfying(
+            ProblemException.class,
+            problem -> {
+              assertThat(problem.code()).as(name).isEqualTo(ProblemCode.SOURCE_FORBIDDEN);
+              assertThat(problem.detail())
+                  .isEqualTo("the source %s is not below semantic-id.data-root", uri(name));
+            });
+  }
+
+  private void assertForbiddenDestination(String name) {
+    assertThatThrownBy(() -> storage.destination(uri(name)))
+        .as(name)
+        .isInstanceOfSatisfying(
+            ProblemException.class,
+            problem -> {
+              assertThat(problem.code()).as(name).isEqualTo(ProblemCode.SOURCE_FORBIDDEN);
+              assertThat(problem.detail())
+                  .isEqualTo("the destination %s is not below semantic-id.data-root", uri(name));
+            });
+  }
+
+  @ParameterizedTest
+  @ValueSource(
+      strings = {"a\nb", "a%0Ab", "a%0d%0aINFO b", "a%7f", "a%C2%85", "a%e2%80%a8b", "a\u2029b"})
+  void addresses_withLineBreaksOrControlCharacters_areRefused(String name) throws IOException {
+    assertProblem(ProblemCode.UNSUPPORTED_SOURCE, () -> storage.find(uri(name)), "control");
+    assertProblem(ProblemCode.UNSUPPORTED_SOURCE, () -> storage.find(uri(name + "/*")), "control");
+    for (String place : List.of(name, name + "/out", "x/" + name)) {
+      assertThatThrownBy(() -> storage.destination(uri(place)))
+          .isInstanceOfSatisfying(
+              ProblemException.class,
+              problem -> {
+                assertThat(problem.code()).isEqualTo(ProblemCode.DESTINATION_INVALID);
+                assertThat(PlainText.isOneLine(problem.detail())).isTrue();
+              });
+    }
+    assertThat(names()).isEmpty();
+  }
+
+  @Test
+  void addresses_longerThanPathsAre_areRefusedWithBothLengths() {
+    String name = "x/".repeat(3000);
+    assertProblem(ProblemCode.UNSUPPORTED_SOURCE, () -> storage.find(uri(name)), 4096);
+    assertProblem(
+        ProblemCode.DESTINATION_INVALID, () -> storage.destination(uri(name + "x")), 4096);
+  }
+
+  @Test
+  @Timeout(60)
+  void find_hostileGlobs_comeToAnEnd() throws IOException {
+    write("a".repeat(250) + "c", new byte[1]);
+    for (String glob : List.of("*".repeat(200) + "b", "*a".repeat(12) + "b", "{*a,*}".repeat(80))) {
+      assertThatCode(() -> storage.find(uri(glob + "b"))).isInstanceOf(ProblemException.class);
+    }
+    assertProblem(
+        ProblemCode.SOURCE_INVALID, () -> storage.find(uri("*".repeat(513))), "512", "513");
+    assertProblem(ProblemCode.SOURCE_INVALID, () -> storage.find(uri("{a")), "missing '}'");
   }
 
   @Test
@@ -260,6 +455,56 @@ class LocalStorageTest {
     assertThat(finished).hasBinaryContent(new byte[1]);
     assertThat(root.resolve("out+.bin")).hasBinaryContent(content);
     assertThat(names()).containsExactly("out+.bin");
+  }
+
+  /** A job's files are their owner's alone, its results are for those whom the folder lets in. */
+  @Test
+  void publish_privateFile_getsTheModeOfANewFile() throws IOException {
+    Files.createFile(root.resolve("usual"));
+    Set<PosixFilePermission> usual = Files.getPosixFilePermissions(root.resolve("usual"));
+    Path finished = outside.resolve("result");
+    DataDirectory.create(finished, StandardOpenOption.CREATE_NEW, StandardOpenOption.WRITE).close();
+    assertThat(PosixFilePermissions.toString(Files.getPosixFilePermissions(finished)))
+        .isEqualTo("rw-------");
+    storage.destination(uri("out")).publish(finished, JOB);
+    assertThat(Files.getPosixFilePermissions(root.resolve("out")))
+        .isEqualTo(usual)
+        .contains(PosixFilePermission.OTHERS_READ);
+    assertThat(names()).containsExactly("out", "usual");
+  }
+
+  /** What somebody put where the unfinished file goes is replaced, and not written through. */
+  @Test
+  void publish_linkInTheWay_isReplaced() throws IOException {
+    Path victim = Files.write(outside.resolve("victim"), new byte[] {7});
+    Path finished = Files.write(outside.resolve("result"), new byte[] {1});
+    Destination destination = storage.destination(uri("out"));
+    Files.createSymbolicLink(((LocalDestination) destination).unfinished(JOB), victim);
+    destination.publish(finished, JOB);
+    assertThat(victim).hasBinaryContent(new byte[] {7});
+    assertThat(root.resolve("out")).hasBinaryContent(new byte[] {1});
+    assertThat(names()).containsExactly("out");
+  }
+
+  /** Neither where the link leads nor whether there is something. */
+  @Test
+  void publish_folderReplacedByALink_tellsNothing() throws IOException {
+    Path finished = Files.write(outside.resolve("result"), new byte[1]);
+    Path folder = Files.createDirectory(root.resolve("folder"));
+    Destination destination = storage.destination(uri("folder/out"));
+    Files.delete(folder);
+    var answers = new HashSet<String>();
+    for (Path target :
+        List.of(outside, outside.resolve("none"), outside.resolve("result"), folder)) {
+      Files.createSymbolicLink(folder, target);
+      assertThatThrownBy(() -> destination.publish(finished, JOB))
+          .isInstanceOfSatisfying(
+              StorageException.class, e -> answers.add(String.valueOf(e.getMessage())));
+      Files.delete(folder);
+    }
+    assertThat(answers).hasSize(1);
+    assertThat(answers.iterator().next())
+        .doesNotContain(String.valueOf(outside.getFileName()) + "/");
   }
 
   @Test

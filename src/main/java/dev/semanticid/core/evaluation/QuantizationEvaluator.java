@@ -78,7 +78,7 @@ public final class QuantizationEvaluator {
     for (int l = 0; l < levels; l++) {
       uses[l] = new long[codebook.width(l)];
     }
-    int chunkRows = Math.clamp(CHUNK_BYTES / (4 * d), BLOCK_ROWS, 1 << 16);
+    int chunkRows = Math.clamp(CHUNK_BYTES / (4L * d), BLOCK_ROWS, 1 << 16);
     float[] chunk = new float[Math.min(chunkRows, rows) * d];
     int[] chunkCodes = new int[Math.min(chunkRows, rows) * levels];
     var total = new Sums(levels);

@@ -134,6 +134,12 @@ public final class CodebookFormat {
                 .formatted(count, count - 1, names(reader)));
       }
       long d = level.shape().get(1);
+      if (d > Codebook.MOST_DIMENSION) {
+        throw new FormatException(
+            Kind.TOO_LARGE,
+            "a codebook may have dimension %d, level_%d has %d"
+                .formatted(Codebook.MOST_DIMENSION, l, d));
+      }
       if (l == 0) {
         dimension = (int) d;
       } else if (d != dimension) {

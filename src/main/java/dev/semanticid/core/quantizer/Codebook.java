@@ -32,6 +32,12 @@ import org.jspecify.annotations.Nullable;
 public final class Codebook {
 
   /**
+   * The most components of a vector: blocks of rows of that length still fit an array, and no
+   * product of it with a number of rows overflows before it is checked.
+   */
+  public static final int MOST_DIMENSION = 1 << 20;
+
+  /**
    * Below level 0 a residual this short is rounding noise: it is taken as zero, there and at every
    * deeper level.
    */
