@@ -262,6 +262,9 @@ final class Glob {
       while (at < characters.length) {
         int c = characters[at++];
         if (c == ']') {
+          if (length == 0) {
+            throw invalid("nothing between the brackets", at - 1);
+          }
           return new CharacterSet(Arrays.copyOf(ranges, length), negated, false);
         }
         if (c == '/') {

@@ -274,6 +274,8 @@ class ContainerIT {
       builder.environment().put("DOCKER_BUILDKIT", "1");
       builder.environment().put("SEMANTIC_ID_IMAGE", IMAGE);
       builder.environment().put("SEMANTIC_ID_PORT", "0");
+      builder.environment().put("SEMANTIC_ID_DATABASE_PASSWORD", "of this test");
+      builder.environment().put("GRAFANA_ADMIN_PASSWORD", "of this test too");
       Process process = builder.start();
       if (!process.waitFor(limit.toSeconds(), TimeUnit.SECONDS)) {
         process.destroyForcibly().waitFor();

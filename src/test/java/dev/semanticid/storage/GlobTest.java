@@ -11,6 +11,7 @@ import java.nio.file.PathMatcher;
 import java.util.List;
 import java.util.Random;
 import java.util.regex.PatternSyntaxException;
+import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
@@ -47,8 +48,9 @@ class GlobTest {
     int refused = 0;
     for (int i = 0; i < 100_000; i++) {
       String glob = text(random, patterns, 1 + random.nextInt(longestPattern));
-      if (glob.contains("-[")) {
-        // As the end of a range it becomes a regular expression of another meaning there.
+      if (Stream.of("-[", "-\\", "[]", "[!]").anyMatch(glob::contains)) {
+        // The platform makes a regular expression of another meaning of these ends of a range, and
+        // of brackets with nothing in them, which are refused here.
         continue;
       }
       PathMatcher expected = platform(glob);
@@ -122,6 +124,13 @@ class GlobTest {
   void of_tooLongPattern_namesBothLengths() throws StorageException {
     assertThat(Glob.of("*".repeat(512)).matches("x")).isTrue();
     assertFails(ProblemCode.SOURCE_INVALID, () -> Glob.of("*".repeat(513)), 512, 513);
+  }
+
+  @Test
+  void of_emptyBrackets_areRefused() {
+    for (String glob : List.of("[]", "[!]", "[]a]", "x[!]y]")) {
+      assertFails(ProblemCode.SOURCE_INVALID, () -> Glob.of(glob), glob, "brackets");
+    }
   }
 
   @Test

@@ -1,0 +1,4 @@
+@NullMarked
+package dev.semanticid.system;
+
+import org.jspecify.annotations.NullMarked;
