@@ -236,6 +236,7 @@ class CodebookController {
           @Nullable String embeddingModel,
       HttpServletRequest request)
       throws IOException {
+    requireContentType(request);
     CodebookRegistry.requireName("codebook", name);
     QueryParameters.requireKnown(request, Set.of("activate", EmbeddingModel.PARAMETER));
     var body = LimitedInputStream.ofUpload(request, maxUploadBytes, bodyTimeout);
@@ -254,6 +255,18 @@ class CodebookController {
         ? codebook
         : codebook.withProvenance(
             codebook.provenance().with(EmbeddingModel.PARAMETER, embeddingModel));
+  }
+
+  /**
+   * Spring takes a body without a type for an octet-stream. A web page can send such a body to any
+   * address without asking first, so the type has to be said.
+   */
+  private static void requireContentType(HttpServletRequest request) {
+    if (request.getContentType() == null) {
+      throw new ProblemException(
+          ProblemCode.UNSUPPORTED_MEDIA_TYPE,
+          "Content-Type must be %s, got none".formatted(MediaType.APPLICATION_OCTET_STREAM_VALUE));
+    }
   }
 
   @PutMapping(

@@ -3,8 +3,10 @@ package dev.semanticid.security;
 import dev.semanticid.security.ApiKeys.ApiKey;
 import jakarta.servlet.http.HttpServletRequest;
 import java.util.Collection;
+import java.util.Collections;
 import java.util.stream.Collectors;
 import org.jspecify.annotations.Nullable;
+import org.springframework.http.HttpHeaders;
 import org.springframework.security.authentication.AbstractAuthenticationToken;
 import org.springframework.security.authentication.AuthenticationManager;
 import org.springframework.security.authentication.AuthenticationServiceException;
@@ -77,6 +79,8 @@ final class Credentials implements AuthenticationConverter, AuthenticationManage
 
   @Override
   public @Nullable Authentication convert(HttpServletRequest request) {
+    requireOne(request, HttpHeaders.AUTHORIZATION);
+    requireOne(request, HEADER);
     String token = bearer.resolve(request);
     String key = request.getHeader(HEADER);
     if (key == null) {
@@ -89,6 +93,13 @@ final class Credentials implements AuthenticationConverter, AuthenticationManage
       throw new RefusedException("X-API-Key must be an API key, which begins with sid_");
     }
     return new BearerTokenAuthenticationToken(key);
+  }
+
+  /** Nobody can say which of several is meant; a proxy before the service may mean another one. */
+  private static void requireOne(HttpServletRequest request, String header) {
+    if (Collections.list(request.getHeaders(header)).size() > 1) {
+      throw new RefusedException("there must be one header %s, not several".formatted(header));
+    }
   }
 
   @Override

@@ -18,22 +18,37 @@ import org.springframework.core.env.Environment;
 import org.springframework.security.config.annotation.web.builders.HttpSecurity;
 import org.springframework.security.config.annotation.web.configuration.EnableWebSecurity;
 import org.springframework.security.config.annotation.web.configurers.AbstractHttpConfigurer;
+import org.springframework.security.config.annotation.web.configurers.HeadersConfigurer.ContentTypeOptionsConfig;
+import org.springframework.security.config.annotation.web.configurers.HeadersConfigurer.FrameOptionsConfig;
+import org.springframework.security.config.annotation.web.configurers.HeadersConfigurer.XXssConfig;
 import org.springframework.security.config.http.SessionCreationPolicy;
+import org.springframework.security.oauth2.core.OAuth2TokenValidator;
+import org.springframework.security.oauth2.core.OAuth2TokenValidatorResult;
+import org.springframework.security.oauth2.jwt.Jwt;
 import org.springframework.security.oauth2.jwt.JwtDecoder;
+import org.springframework.security.oauth2.server.resource.BearerTokenErrors;
 import org.springframework.security.oauth2.server.resource.authentication.JwtAuthenticationConverter;
 import org.springframework.security.oauth2.server.resource.web.authentication.BearerTokenAuthenticationFilter;
 import org.springframework.security.web.SecurityFilterChain;
 import org.springframework.security.web.authentication.AnonymousAuthenticationFilter;
 import org.springframework.web.servlet.HandlerExceptionResolver;
 
-/** Security, where it is on; where it is off there is no filter at all. */
+/** Security, where it is on; where it is off {@link BrowserGuard} keeps web pages away. */
 @Configuration(proxyBeanMethods = false)
 class SecurityConfiguration {
 
   /** Before any bean is made, so that no job goes on in a service that will not start. */
   @Bean
   static BeanFactoryPostProcessor exposureCheck(Environment environment) {
-    return beans -> SecuritySettings.requireNotExposed(environment);
+    return beans -> {
+      SecuritySettings.requireNotExposed(environment);
+      SecuritySettings.requireAudience(environment);
+    };
+  }
+
+  @Bean
+  Refusals refusals(@Qualifier("handlerExceptionResolver") HandlerExceptionResolver resolver) {
+    return new Refusals(resolver);
   }
 
   /** What there is with security alone. */
@@ -54,13 +69,20 @@ class SecurityConfiguration {
           converter.getIfAvailable(JwtAuthenticationConverter::new));
     }
 
+    /** Beside what Spring Security demands of every token. */
+    @Bean
+    OAuth2TokenValidator<Jwt> expiryValidator() {
+      return token ->
+          token.getExpiresAt() == null
+              ? OAuth2TokenValidatorResult.failure(
+                  BearerTokenErrors.invalidToken("The Jwt has no exp, so it would never expire"))
+              : OAuth2TokenValidatorResult.success();
+    }
+
     @Bean
     SecurityFilterChain security(
-        HttpSecurity http,
-        Credentials credentials,
-        @Qualifier("handlerExceptionResolver") HandlerExceptionResolver resolver,
-        Environment environment) {
-      var problems = new SecurityProblems(resolver);
+        HttpSecurity http, Credentials credentials, Refusals refusals, Environment environment) {
+      var problems = new SecurityProblems(refusals);
       var filter = new BearerTokenAuthenticationFilter(credentials, credentials);
       filter.setAuthenticationEntryPoint(problems);
       boolean ownPort = ManagementPortType.get(environment) == ManagementPortType.DIFFERENT;
@@ -68,12 +90,18 @@ class SecurityConfiguration {
           .formLogin(AbstractHttpConfigurer::disable)
           .httpBasic(AbstractHttpConfigurer::disable)
           .logout(AbstractHttpConfigurer::disable)
+          // Every answer has them from a valve of the server.
+          .headers(headers ->
+              headers
+                  .contentTypeOptions(ContentTypeOptionsConfig::disable)
+                  .frameOptions(FrameOptionsConfig::disable)
+                  .xssProtection(XXssConfig::disable))
           .requestCache(AbstractHttpConfigurer::disable)
           .sessionManagement(
               sessions -> sessions.sessionCreationPolicy(SessionCreationPolicy.STATELESS))
           .addFilterBefore(filter, AnonymousAuthenticationFilter.class)
-          .exceptionHandling(
-              refusals -> refusals.authenticationEntryPoint(problems).accessDeniedHandler(problems))
+          .exceptionHandling(exceptions ->
+              exceptions.authenticationEntryPoint(problems).accessDeniedHandler(problems))
           .authorizeHttpRequests(requests -> {
             // Of requests that have been let in.
             requests.dispatcherTypeMatchers(DispatcherType.ASYNC, DispatcherType.ERROR).permitAll();

@@ -19,17 +19,16 @@ import org.springframework.security.core.context.SecurityContextHolder;
 import org.springframework.security.oauth2.core.OAuth2AuthenticationException;
 import org.springframework.security.web.AuthenticationEntryPoint;
 import org.springframework.security.web.access.AccessDeniedHandler;
-import org.springframework.web.servlet.HandlerExceptionResolver;
 
 /** Refusals as problem details, made where all others are. */
 final class SecurityProblems implements AuthenticationEntryPoint, AccessDeniedHandler {
 
   private static final Logger LOG = LoggerFactory.getLogger(SecurityProblems.class);
 
-  private final HandlerExceptionResolver resolver;
+  private final Refusals refusals;
 
-  SecurityProblems(HandlerExceptionResolver resolver) {
-    this.resolver = resolver;
+  SecurityProblems(Refusals refusals) {
+    this.refusals = refusals;
   }
 
   @Override
@@ -38,7 +37,7 @@ final class SecurityProblems implements AuthenticationEntryPoint, AccessDeniedHa
     switch (cause) {
       case IssuerUnavailableException unavailable -> {
         LOG.warn("no token can be checked: {}", String.valueOf(rootOf(unavailable)));
-        send(
+        refusals.send(
             request,
             response,
             new ProblemException(
@@ -52,7 +51,7 @@ final class SecurityProblems implements AuthenticationEntryPoint, AccessDeniedHa
                 : "what follows Bearer is none";
         response.setHeader(
             HttpHeaders.WWW_AUTHENTICATE, "Bearer realm=\"semantic-id\", error=\"invalid_token\"");
-        send(
+        refusals.send(
             request,
             response,
             new ProblemException(
@@ -60,7 +59,7 @@ final class SecurityProblems implements AuthenticationEntryPoint, AccessDeniedHa
       }
       default -> {
         response.setHeader(HttpHeaders.WWW_AUTHENTICATE, "Bearer realm=\"semantic-id\"");
-        send(
+        refusals.send(
             request,
             response,
             new ProblemException(
@@ -88,7 +87,7 @@ final class SecurityProblems implements AuthenticationEntryPoint, AccessDeniedHa
         HttpHeaders.WWW_AUTHENTICATE,
         "Bearer realm=\"semantic-id\", error=\"insufficient_scope\""
             + (needed.size() == 1 ? ", scope=\"%s\"".formatted(needed.getFirst()) : ""));
-    send(
+    refusals.send(
         request,
         response,
         new ProblemException(
@@ -111,10 +110,5 @@ final class SecurityProblems implements AuthenticationEntryPoint, AccessDeniedHa
             .map(Scope::wireName)
             .toList();
     return scopes.isEmpty() ? "none" : String.join(", ", scopes);
-  }
-
-  private void send(
-      HttpServletRequest request, HttpServletResponse response, ProblemException problem) {
-    resolver.resolveException(request, response, null, problem);
   }
 }

@@ -4,7 +4,9 @@ import dev.semanticid.system.SemanticIdProperties.Security.Mode;
 import java.net.InetAddress;
 import java.util.List;
 import java.util.Optional;
+import java.util.stream.Stream;
 import org.springframework.boot.actuate.autoconfigure.web.server.ManagementPortType;
+import org.springframework.boot.context.properties.bind.Bindable;
 import org.springframework.boot.context.properties.bind.Binder;
 import org.springframework.boot.context.properties.source.InvalidConfigurationPropertyValueException;
 import org.springframework.context.annotation.Condition;
@@ -16,22 +18,34 @@ import org.springframework.util.StringUtils;
 /** What the settings say about security, known before anything is made. */
 final class SecuritySettings {
 
+  static final String ALLOWED_HOSTS = "semantic-id.security.allowed-hosts";
+
   private static final String MODE = "semantic-id.security.mode";
   private static final String ISSUER = "spring.security.oauth2.resourceserver.jwt.issuer-uri";
 
-  /** Any of them turns security on. */
-  private static final List<String> CREDENTIALS =
+  private static final String AUDIENCES = "spring.security.oauth2.resourceserver.jwt.audiences";
+  private static final String REQUIRE_AUDIENCE = "semantic-id.security.require-audience";
+
+  /** Any of them has tokens accepted. */
+  private static final List<String> TOKENS =
       List.of(
-          ApiKeys.SETTING,
           ISSUER,
           "spring.security.oauth2.resourceserver.jwt.jwk-set-uri",
           "spring.security.oauth2.resourceserver.jwt.public-key-location");
+
+  /** Any of them turns security on. */
+  private static final List<String> CREDENTIALS =
+      Stream.concat(Stream.of(ApiKeys.SETTING), TOKENS.stream()).toList();
 
   private SecuritySettings() {}
 
   /** The first setting there is that says how clients prove themselves. */
   private static Optional<String> credentials(Environment environment) {
-    return CREDENTIALS.stream()
+    return first(CREDENTIALS, environment);
+  }
+
+  private static Optional<String> first(List<String> names, Environment environment) {
+    return names.stream()
         .filter(name -> StringUtils.hasText(environment.getProperty(name)))
         .findFirst();
   }
@@ -42,6 +56,41 @@ final class SecuritySettings {
     public boolean matches(ConditionContext context, AnnotatedTypeMetadata metadata) {
       return credentials(context.getEnvironment()).isPresent();
     }
+  }
+
+  /** Whether everybody is let in. */
+  static final class Off implements Condition {
+    @Override
+    public boolean matches(ConditionContext context, AnnotatedTypeMetadata metadata) {
+      return credentials(context.getEnvironment()).isEmpty();
+    }
+  }
+
+  /**
+   * Refuses a service that would accept tokens which its issuer made for others, unless that is
+   * said in so many words.
+   *
+   * @throws InvalidConfigurationPropertyValueException with the setting and what may be done
+   */
+  static void requireAudience(Environment environment) {
+    Optional<String> tokens = first(TOKENS, environment);
+    Binder binder = Binder.get(environment);
+    boolean named =
+        binder.bind(AUDIENCES, Bindable.listOf(String.class)).orElse(List.of()).stream()
+            .anyMatch(StringUtils::hasText);
+    if (tokens.isEmpty()
+        || named
+        || !binder.bind(REQUIRE_AUDIENCE, Boolean.class).orElse(Boolean.TRUE)) {
+      return;
+    }
+    throw new InvalidConfigurationPropertyValueException(
+        AUDIENCES,
+        "not set",
+        "%s is set, and a token that the issuer made for any other service would be accepted here."
+                .formatted(tokens.get())
+            + " Put there the name that the issuer writes into the claim aud of this service's"
+            + " tokens, such as semantic-id; or set %s=false where the issuer serves nobody else"
+                .formatted(REQUIRE_AUDIENCE));
   }
 
   /**

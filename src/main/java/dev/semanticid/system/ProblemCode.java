@@ -52,6 +52,10 @@ public enum ProblemCode {
   UNAUTHENTICATED(HttpStatus.UNAUTHORIZED),
   /** Credentials without the scope that the request needs. */
   FORBIDDEN(HttpStatus.FORBIDDEN),
+  /** A request under a host name that is not known as this service's. */
+  MISDIRECTED_HOST(HttpStatus.MISDIRECTED_REQUEST),
+  /** A request that a web page of another origin makes, to a service that lets in everybody. */
+  FOREIGN_ORIGIN(HttpStatus.FORBIDDEN),
   /** A token that cannot be checked, for want of the issuer's keys. */
   AUTHENTICATION_UNAVAILABLE(HttpStatus.SERVICE_UNAVAILABLE),
   /** No codebook of the name. */

@@ -32,6 +32,7 @@ final class ProblemReportValve extends ErrorReportValve {
     }
     String path = request.getRequestURI();
     boolean inference = path != null && InferenceError.isFor(path);
+    SecurityHeaders.set(request, response);
     try {
       response.setContentType(
           inference ? MediaType.APPLICATION_JSON_VALUE : MediaType.APPLICATION_PROBLEM_JSON_VALUE);

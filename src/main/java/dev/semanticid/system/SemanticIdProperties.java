@@ -6,6 +6,7 @@ import java.nio.file.Path;
 import java.time.Duration;
 import java.util.List;
 import java.util.Objects;
+import java.util.regex.Pattern;
 import org.jspecify.annotations.Nullable;
 import org.springframework.boot.context.properties.ConfigurationProperties;
 import org.springframework.boot.context.properties.bind.DefaultValue;
@@ -320,8 +321,29 @@ public record SemanticIdProperties(
    *
    * @param mode what holds where there are neither keys nor an issuer
    * @param apiKeysFile the YAML file that has the hashes of API keys
+   * @param allowedHosts host names by which clients reach a service that has neither: {@code name},
+   *     {@code *.suffix}, or {@code *} for any; loopback names and the address of the connection
+   *     need not be listed
+   * @param requireAudience whether a service that accepts tokens must know whom they are for
    */
-  public record Security(@DefaultValue("auto") Mode mode, @Nullable Path apiKeysFile) {
+  public record Security(
+      @DefaultValue("auto") Mode mode,
+      @Nullable Path apiKeysFile,
+      @DefaultValue List<String> allowedHosts,
+      @DefaultValue("true") boolean requireAudience) {
+
+    private static final Pattern HOST =
+        Pattern.compile("\\*|(\\*\\.)?[A-Za-z0-9._-]+(:\\d+)?|\\[[0-9A-Fa-f:.]+](:\\d+)?");
+
+    public Security {
+      allowedHosts = List.copyOf(allowedHosts);
+      for (String host : allowedHosts) {
+        require(
+            HOST.matcher(host).matches(),
+            "semantic-id.security.allowed-hosts must list host names, *.suffix or *, got '%s'"
+                .formatted(host));
+      }
+    }
 
     /** What holds where there are neither keys nor an issuer. */
     public enum Mode {

@@ -40,8 +40,6 @@ class WebConfiguration {
         Math.min(LONGEST_SILENCE.toMillis(), properties.encoding().bodyTimeout().toMillis());
     return factory -> {
       factory.addEngineValves(new ConnectionValve());
-      factory.addContextCustomizers(
-          context -> context.getParent().getPipeline().addValve(new ProblemReportValve()));
       factory.addConnectorCustomizers(connector -> {
         connector.setParseBodyMethods("");
         connector.setProperty("socket.appReadBufSize", Integer.toString(SOCKET_BUFFER_BYTES));

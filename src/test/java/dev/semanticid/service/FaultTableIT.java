@@ -340,7 +340,7 @@ class FaultTableIT {
 
   /** What the server refuses before there is a request. */
   static Stream<Map.Entry<String, Integer>> heads() {
-    String end = "Host: x\r\nConnection: close\r\n\r\n";
+    String end = "Host: localhost\r\nConnection: close\r\n\r\n";
     String info = "GET /info HTTP/1.1\r\n";
     return Stream.of(
         Map.entry(info + "X: 1\r\n".repeat(2000) + end, 400),

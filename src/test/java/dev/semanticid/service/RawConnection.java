@@ -37,7 +37,7 @@ final class RawConnection implements AutoCloseable {
     request = line;
     return send(
         Bytes.utf8(
-            "%s HTTP/1.1\r\nHost: x\r\n%s\r\n"
+            "%s HTTP/1.1\r\nHost: localhost\r\n%s\r\n"
                 .formatted(
                     line,
                     String.join("", List.of(headers).stream().map(h -> h + "\r\n").toList()))));
