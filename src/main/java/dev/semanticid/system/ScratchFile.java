@@ -32,7 +32,8 @@ public final class ScratchFile extends OutputStream {
     } catch (NoSuchAlgorithmException e) {
       throw new AssertionError(e);
     }
-    this.channel = FileChannel.open(file, StandardOpenOption.CREATE_NEW, StandardOpenOption.WRITE);
+    this.channel =
+        DataDirectory.create(file, StandardOpenOption.CREATE_NEW, StandardOpenOption.WRITE);
     this.out = Channels.newOutputStream(channel);
   }
 
