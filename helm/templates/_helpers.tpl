@@ -54,6 +54,16 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- end }}
 {{- end -}}
 
+{{/* The names of both Services, as pods of any namespace write them, and those that the values add. */}}
+{{- define "semantic-id.allowedHosts" -}}
+{{- $hosts := list -}}
+{{- range $service := list (include "semantic-id.fullname" .) (printf "%s-management" (include "semantic-id.fullname" .)) -}}
+{{- $namespaced := printf "%s.%s" $service $.Release.Namespace -}}
+{{- $hosts = concat $hosts (list $service $namespaced (printf "%s.svc" $namespaced) (printf "%s.svc.cluster.local" $namespaced)) -}}
+{{- end -}}
+{{- join "," (concat $hosts .Values.security.allowedHosts) -}}
+{{- end -}}
+
 {{- define "semantic-id.apiKeysSecret" -}}
 {{- if .Values.security.apiKeys.existingSecret -}}
 {{- .Values.security.apiKeys.existingSecret -}}
@@ -120,8 +130,14 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- if and .Values.security.oauth2.audiences (not .Values.security.oauth2.issuerUri) -}}
 {{- fail "security.oauth2.audiences goes with security.oauth2.issuerUri only." -}}
 {{- end -}}
+{{- if and .Values.security.allowedHosts (ne .Values.security.mode "none") -}}
+{{- fail "security.allowedHosts goes with security.mode=none only: where clients authenticate, every host name is accepted." -}}
+{{- end -}}
+{{- if and .Values.security.oauth2.issuerUri .Values.security.oauth2.requireAudience (not .Values.security.oauth2.audiences) -}}
+{{- fail "security.oauth2.issuerUri needs security.oauth2.audiences, the names that the issuer writes into the claim aud of this service's tokens; or set security.oauth2.requireAudience=false where the issuer serves nobody else." -}}
+{{- end -}}
 {{- range $name, $value := .Values.settings -}}
-{{- if has $name (list "semantic-id.data-dir" "semantic-id.data-root" "server.port" "server.address" "management.server.port" "management.server.address" "semantic-id.security.mode" "semantic-id.security.api-keys-file" "spring.security.oauth2.resourceserver.jwt.issuer-uri" "spring.datasource.url" "spring.profiles.active") -}}
+{{- if has $name (list "semantic-id.data-dir" "semantic-id.data-root" "server.port" "server.address" "management.server.port" "management.server.address" "semantic-id.security.mode" "semantic-id.security.allowed-hosts" "semantic-id.security.require-audience" "semantic-id.security.api-keys-file" "spring.security.oauth2.resourceserver.jwt.issuer-uri" "spring.datasource.url" "spring.profiles.active") -}}
 {{- fail (printf "settings must not have %s, which the chart sets itself." $name) -}}
 {{- end -}}
 {{- end -}}

@@ -64,7 +64,7 @@ final class AllowedHosts {
   private static Optional<InetAddress> literal(String text) {
     try {
       return Optional.of(
-          text.startsWith("[")
+          text.startsWith("[") && text.endsWith("]")
               ? Inet6Address.ofLiteral(text.substring(1, text.length() - 1))
               : InetAddress.ofLiteral(text));
     } catch (IllegalArgumentException e) {

@@ -236,6 +236,45 @@ class ChartTest {
         .doesNotContainKey("SEMANTIC_ID_SECURITY_API_KEYS_FILE");
   }
 
+  /** Names of the Services, under which pods reach them; probes use the pod's address. */
+  @Test
+  void security_none_allowsTheNamesOfTheServices() {
+    assertThat(
+            text(
+                    at(
+                        object(
+                            Chart.render(DEFAULT, "security.allowedHosts[0]", "ids.example"),
+                            "ConfigMap"),
+                        "data"),
+                    "SEMANTIC_ID_SECURITY_ALLOWED_HOSTS")
+                .split(",", -1))
+        .containsExactly(
+            "release-semantic-id",
+            "release-semantic-id.namespace",
+            "release-semantic-id.namespace.svc",
+            "release-semantic-id.namespace.svc.cluster.local",
+            "release-semantic-id-management",
+            "release-semantic-id-management.namespace",
+            "release-semantic-id-management.namespace.svc",
+            "release-semantic-id-management.namespace.svc.cluster.local",
+            "ids.example");
+    assertThat(at(object(Chart.render(AUTOSCALING), "ConfigMap"), "data"))
+        .doesNotContainKeys(
+            "SEMANTIC_ID_SECURITY_ALLOWED_HOSTS", "SEMANTIC_ID_SECURITY_REQUIRE_AUDIENCE");
+    assertThat(
+            at(
+                object(
+                    Chart.render(
+                        AUTOSCALING,
+                        "security.oauth2.audiences",
+                        "null",
+                        "security.oauth2.requireAudience",
+                        "false"),
+                    "ConfigMap"),
+                "data"))
+        .containsEntry("SEMANTIC_ID_SECURITY_REQUIRE_AUDIENCE", "false");
+  }
+
   @Test
   void management_isAPortOfItsOwn_forProbesAndMetrics() {
     List<Map<String, Object>> objects = Chart.render(AUTOSCALING);
@@ -318,11 +357,21 @@ class ChartTest {
         "security.apiKeys.keys.a.sha256|5d|/security/apiKeys/keys/a",
         "security.oauth2.issuerUri|login|/security/oauth2/issuerUri",
         "security.oauth2.audiences[0]|a|security.oauth2.audiences goes with",
+        "security.allowedHosts[0]|http://ids/|/security/allowedHosts/0",
+        "settings.semantic-id\\.security\\.allowed-hosts|a|settings must not have",
         "settings.semantic-id\\.security\\.mode|none|settings must not have"
             + " semantic-id.security.mode",
       })
   void wrongValues_areRefusedWithTheReason(String name, String value, String reason) {
     assertThatThrownBy(() -> Chart.render(DEFAULT, name, value)).hasMessageContaining(reason);
+  }
+
+  @Test
+  void issuer_withoutAudience_isRefused() {
+    assertThatThrownBy(() -> Chart.render(AUTOSCALING, "security.oauth2.audiences", "null"))
+        .hasMessageContaining("security.oauth2.issuerUri needs security.oauth2.audiences");
+    assertThatThrownBy(() -> Chart.render(AUTOSCALING, "security.allowedHosts[0]", "a"))
+        .hasMessageContaining("security.allowedHosts goes with security.mode=none");
   }
 
   @Test

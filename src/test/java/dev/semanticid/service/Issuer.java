@@ -3,7 +3,9 @@ package dev.semanticid.service;
 import com.nimbusds.jose.JOSEException;
 import com.nimbusds.jose.JWSAlgorithm;
 import com.nimbusds.jose.JWSHeader;
+import com.nimbusds.jose.JWSObject;
 import com.nimbusds.jose.JWSSigner;
+import com.nimbusds.jose.Payload;
 import com.nimbusds.jose.crypto.MACSigner;
 import com.nimbusds.jose.crypto.RSASSASigner;
 import com.nimbusds.jose.jwk.JWKSet;
@@ -23,6 +25,9 @@ import java.util.Date;
 
 /** An OAuth 2 issuer on this machine: its metadata, its keys, and tokens good and bad. */
 final class Issuer implements AutoCloseable {
+
+  /** For whom its tokens are, unless a test says otherwise. */
+  static final String AUDIENCE = "semantic-id";
 
   private final int port;
   private final RSAKey key = newKey();
@@ -69,6 +74,14 @@ final class Issuer implements AutoCloseable {
     return "http://127.0.0.1:" + port;
   }
 
+  /** What makes a service accept its tokens. */
+  String[] arguments() {
+    return new String[] {
+      "--spring.security.oauth2.resourceserver.jwt.issuer-uri=" + uri(),
+      "--spring.security.oauth2.resourceserver.jwt.audiences=" + AUDIENCE
+    };
+  }
+
   static RSAKey newKey() {
     try {
       return new RSAKeyGenerator(2048).keyID("1").generate();
@@ -83,6 +96,7 @@ final class Issuer implements AutoCloseable {
     return new JWTClaimsSet.Builder()
         .issuer(uri())
         .subject("somebody")
+        .audience(AUDIENCE)
         .issueTime(Date.from(now))
         .expirationTime(Date.from(now.plus(Duration.ofMinutes(10))));
   }
@@ -94,6 +108,22 @@ final class Issuer implements AutoCloseable {
 
   String sign(JWTClaimsSet.Builder claims) {
     return sign(claims, key);
+  }
+
+  /** A token with claims of a test's own making, such as no library writes, beside good ones. */
+  String sign(String claim) {
+    var token =
+        new JWSObject(
+            new JWSHeader.Builder(JWSAlgorithm.RS256).keyID("1").build(),
+            new Payload(
+                "{\"iss\": \"%s\", \"aud\": \"%s\", \"sub\": \"somebody\", \"scope\": \"encode\", %s}"
+                    .formatted(uri(), AUDIENCE, claim)));
+    try {
+      token.sign(new RSASSASigner(key));
+    } catch (JOSEException e) {
+      throw new AssertionError(e);
+    }
+    return token.serialize();
   }
 
   /** Signed by any key, under the name of the issuer's. */

@@ -9,8 +9,10 @@ import java.io.UncheckedIOException;
 import java.net.InetAddress;
 import java.net.Socket;
 import java.net.SocketException;
+import java.util.Arrays;
 import java.util.LinkedHashMap;
 import java.util.List;
+import java.util.stream.Collectors;
 
 /** A connection to a service, over which a test sends what bytes it likes, when it likes. */
 final class RawConnection implements AutoCloseable {
@@ -29,6 +31,24 @@ final class RawConnection implements AutoCloseable {
       in = new BufferedInputStream(socket.getInputStream());
     } catch (IOException e) {
       throw new UncheckedIOException(e);
+    }
+  }
+
+  /** The answer to a request without a body; the header of its host is to be given too. */
+  static Answer call(int port, String line, String... headers) {
+    return call(port, line, new byte[0], headers);
+  }
+
+  /** The answer to a request; the headers of its host and length are to be given too. */
+  static Answer call(int port, String line, byte[] body, String... headers) {
+    try (var connection = new RawConnection(port)) {
+      connection.request = line;
+      String head =
+          Arrays.stream(headers).map(header -> header + "\r\n").collect(Collectors.joining());
+      return connection
+          .send(Bytes.utf8("%s\r\n%sConnection: close\r\n\r\n".formatted(line, head)))
+          .send(body)
+          .receive();
     }
   }
 

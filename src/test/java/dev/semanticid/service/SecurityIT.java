@@ -9,6 +9,7 @@ import java.nio.file.Path;
 import java.time.Duration;
 import java.time.Instant;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.Date;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -17,6 +18,7 @@ import java.util.Map;
 import java.util.Objects;
 import java.util.TreeMap;
 import java.util.TreeSet;
+import java.util.stream.Stream;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
@@ -31,7 +33,7 @@ class SecurityIT {
   private static final Duration NOTICED = Duration.ofSeconds(20);
 
   /** Who may send what is mapped, exactly: {@code open}, {@code any}, or a scope. */
-  private static final Map<String, String> ACCESS =
+  static final Map<String, String> ACCESS =
       new TreeMap<>(
           Map.ofEntries(
               Map.entry("POST /encode", "encode"),
@@ -96,7 +98,8 @@ class SecurityIT {
         ServiceProcess.start(
             folder.resolve("data"),
             "--semantic-id.security.api-keys-file=" + file.write(),
-            "--spring.security.oauth2.resourceserver.jwt.issuer-uri=" + issuer.uri(),
+            issuer.arguments()[0],
+            issuer.arguments()[1],
             "--management.endpoints.web.exposure.include=health,info,prometheus,mappings");
     client = service.client();
     Answer unknown =
@@ -150,10 +153,10 @@ class SecurityIT {
   }
 
   /** Method and pattern of all that Spring MVC has mapped, whether documented or not. */
-  private static List<String> mapped() {
+  static List<String> mapped(ServiceClient client, String... headers) {
     var mapped = new TreeSet<String>();
     JsonNode contexts =
-        client.get("/actuator/mappings", key("admin")).expect(200).json().path("contexts");
+        client.get("/actuator/mappings", headers).expect(200).json().path("contexts");
     for (JsonNode mapping : contexts.findValues("requestMappingConditions")) {
       List<String> methods =
           mapping.path("methods").isEmpty()
@@ -171,20 +174,31 @@ class SecurityIT {
     return List.copyOf(mapped);
   }
 
+  /** The method of a mapping. */
+  static String method(String mapping) {
+    String method = mapping.substring(0, mapping.indexOf(' '));
+    return method.equals("*") ? "GET" : method;
+  }
+
+  /** A path that a mapping is for. */
+  static String path(String mapping) {
+    return mapping
+        .substring(mapping.indexOf(' ') + 1)
+        .replace("{version}", "999")
+        .replaceAll("\\{(model|name)}", "nothing")
+        .replaceAll("\\{\\w+}", "nothing")
+        .replace("**", "readiness");
+  }
+
   private static Answer call(String mapping, String... headers) {
-    String[] parts = mapping.split(" ", -1);
-    String path =
-        parts[1]
-            .replace("{version}", "999")
-            .replaceAll("\\{(model|name)}", "nothing")
-            .replaceAll("\\{\\w+}", "nothing")
-            .replace("**", "readiness");
-    return client.send(parts[0].equals("*") ? "GET" : parts[0], path, new byte[0], headers);
+    return client.send(method(mapping), path(mapping), new byte[0], headers);
   }
 
   @Test
   void everythingMapped_isForThoseItShouldBeFor() {
-    assertThat(mapped()).as("say in ACCESS who may").containsExactlyElementsOf(ACCESS.keySet());
+    assertThat(mapped(client, key("admin")))
+        .as("say in ACCESS who may")
+        .containsExactlyElementsOf(ACCESS.keySet());
     ACCESS.forEach((mapping, access) -> {
       boolean v2 = mapping.contains(" /v2");
       Answer anonymous = call(mapping);
@@ -212,6 +226,113 @@ class SecurityIT {
           v2,
           "have none");
     });
+  }
+
+  /** A page does not know the key; a server that passes a page's request on does. */
+  @Test
+  void everythingMapped_fromAForeignPage_isDecidedByTheKeyAlone() {
+    ACCESS.forEach((mapping, access) -> {
+      String[] page = {"Origin", "https://evil.example", "Sec-Fetch-Site", "cross-site"};
+      Answer without = call(mapping, page);
+      Answer with =
+          call(
+              mapping,
+              Stream.concat(Arrays.stream(page), Stream.of("X-API-Key", allScopes))
+                  .toArray(String[]::new));
+      Answer host =
+          RawConnection.call(
+              client.port(),
+              "%s %s HTTP/1.1".formatted(method(mapping), path(mapping)),
+              "Host: evil.example",
+              "X-API-Key: " + allScopes);
+      if (!access.equals("open")) {
+        requireUnauthenticated(without, mapping.contains(" /v2"), "credentials");
+      }
+      for (Answer answer : List.of(without, with, host)) {
+        assertThat(answer.headers().keySet())
+            .as(answer.toString())
+            .noneMatch(name -> name.startsWith("access-control-"));
+      }
+      assertThat(with.status()).as(with.toString()).isNotIn(401, 403, 421);
+      assertThat(host.status()).as(host.toString()).isNotIn(401, 403, 421);
+    });
+    requireUnauthenticated(
+        client.send(
+            "OPTIONS",
+            "/codebooks/default/versions",
+            new byte[0],
+            "Origin",
+            "https://evil.example",
+            "Access-Control-Request-Method",
+            "POST"),
+        false);
+  }
+
+  @Test
+  void everyAnswer_hasSecurityHeadersOnce() {
+    for (String path : List.of("/info", "/nothing", "/v2", "/actuator/health", "/codebooks")) {
+      OpenServiceIT.requireSecurityHeaders(client.port(), path);
+      OpenServiceIT.requireSecurityHeaders(client.port(), path, key("train"));
+    }
+    OpenServiceIT.requireSecurityHeaders(client.port(), "/swagger-ui/index.html");
+  }
+
+  /** Each of them could be what a proxy before the service has looked at. */
+  @Test
+  void severalCredentials_areRefused() {
+    String known = keyOf("encode");
+    for (String header : List.of("X-API-Key: ", "Authorization: Bearer ")) {
+      for (String second : List.of(known, keyOf("admin"), "")) {
+        Answer answer =
+            RawConnection.call(
+                client.port(),
+                "GET /info HTTP/1.1",
+                "Host: localhost",
+                header + known,
+                header + second);
+        requireUnauthenticated(
+            answer, false, "one header " + header.substring(0, header.indexOf(':')));
+      }
+    }
+  }
+
+  @Test
+  void tokens_withoutAnEnd_orWithAnAbsurdOne_areRefused() {
+    info("Bearer " + issuer.sign("\"iat\": 1")).expectProblem(401, "UNAUTHENTICATED", "no exp");
+    for (String end :
+        List.of(
+            "\"tomorrow\"",
+            "null",
+            "true",
+            "{}",
+            "[4102444800]",
+            "-1",
+            "0",
+            "1e300",
+            "-1e300",
+            "9223372036854775807",
+            "-9223372036854775808",
+            "99999999999999999999999999",
+            "\"4102444800\"")) {
+      Answer answer = info("Bearer " + issuer.sign("\"exp\": " + end));
+      assertThat(answer.status()).as("exp %s: %s", end, answer).isEqualTo(401);
+      requireUnauthenticated(answer, false);
+    }
+    for (String claim :
+        List.of(
+            "\"nbf\": \"tomorrow\"",
+            "\"nbf\": 1e300",
+            "\"iat\": {}",
+            "\"iat\": 9223372036854775807",
+            "\"sub\": {}",
+            "\"jti\": []",
+            "\"scp\": {\"a\": 1}",
+            "\"scp\": [[1], null]",
+            "\"aud\": 7")) {
+      Answer answer = info("Bearer " + issuer.sign("\"exp\": 4102444800, " + claim));
+      assertThat(answer.status()).as("%s: %s", claim, answer).isIn(200, 401, 403);
+    }
+    info("Bearer " + issuer.sign("\"exp\": 4102444800")).expect(200);
   }
 
   private static void requireUnauthenticated(Answer answer, boolean v2, String... named) {
@@ -313,6 +434,12 @@ class SecurityIT {
         bearer(issuer.sign(issuer.claims().notBeforeTime(Date.from(now.plusSeconds(3600))))));
     bad.put("another issuer's", bearer(issuer.sign(issuer.claims().issuer("http://127.0.0.1:1"))));
     bad.put("no issuer's", bearer(issuer.sign(issuer.claims().issuer(null))));
+    bad.put(
+        "for another service",
+        bearer(issuer.sign(issuer.claims().claim("scope", "encode").audience("billing"))));
+    bad.put(
+        "for nobody",
+        bearer(issuer.sign(issuer.claims().claim("scope", "encode").audience((String) null))));
     bad.put("unsigned", bearer(Issuer.unsigned(claims)));
     bad.put("another key's", bearer(Issuer.sign(claims, Issuer.newKey())));
     bad.put("the public key's", bearer(issuer.signedByThePublicKey(claims)));
@@ -398,8 +525,8 @@ class SecurityIT {
         .containsExactlyInAnyOrder("status", "groups");
     assertThat(client.get("/actuator/health/readiness").expect(200).text())
         .isEqualTo("{\"status\":\"UP\"}");
-    assertThat(client.get("/actuator/health", key("encode")).expect(200).json().path("components"))
-        .isNotEmpty();
+    Answer details = client.get("/actuator/health", key("encode")).expect(200);
+    OpenServiceIT.requireNothingOfTheMachine(details, service);
   }
 
   @Test
@@ -504,7 +631,8 @@ class SecurityIT {
             folder.resolve("data"),
             ServiceProcess.QUICK_START,
             "--semantic-id.security.api-keys-file=" + file.write(),
-            "--spring.security.oauth2.resourceserver.jwt.issuer-uri=" + issuer.uri(),
+            issuer.arguments()[0],
+            issuer.arguments()[1],
             "--logging.level.root=debug",
             "--logging.level.org.springframework=debug",
             "--logging.level.org.springframework.security=trace",

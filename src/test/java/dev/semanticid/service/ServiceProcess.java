@@ -217,6 +217,11 @@ final class ServiceProcess implements AutoCloseable {
     return client;
   }
 
+  /** Where it keeps its state. */
+  Path dataDir() {
+    return dataDir;
+  }
+
   /** Its process id. */
   long pid() {
     return process.pid();
