@@ -2,6 +2,7 @@ package dev.semanticid.bulk;
 
 import dev.semanticid.source.SourceSpec;
 import dev.semanticid.source.SourceSpec.OnBadRow;
+import dev.semanticid.system.Masked;
 import io.swagger.v3.oas.annotations.media.Schema;
 import java.util.LinkedHashMap;
 import java.util.Map;
@@ -47,10 +48,10 @@ record EncodingRequest(
   Map<String, Object> parameters() {
     var parameters = new LinkedHashMap<String, Object>();
     if (source != null) {
-      parameters.put("source", source.uri());
+      parameters.put("source", Masked.address(source.uri()));
     }
     if (destination != null && destination.uri() != null) {
-      parameters.put("destination", destination.uri());
+      parameters.put("destination", Masked.address(destination.uri()));
     }
     parameters.put("on_bad_row", onBadRow == null ? "fail" : onBadRow);
     return parameters;

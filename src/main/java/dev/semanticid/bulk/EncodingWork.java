@@ -24,6 +24,7 @@ import dev.semanticid.storage.Destination;
 import dev.semanticid.storage.Storage;
 import dev.semanticid.system.DataDirectory;
 import dev.semanticid.system.EmbeddingModel;
+import dev.semanticid.system.Masked;
 import dev.semanticid.system.ProblemCode;
 import dev.semanticid.system.ProblemException;
 import dev.semanticid.system.ScratchSpace;
@@ -124,7 +125,7 @@ class EncodingWork implements JobWork {
         throw new ProblemException(
             ProblemCode.SOURCE_CHANGED,
             "%s is not what it was when the job began"
-                .formatted(Objects.requireNonNull(request.source()).uri()));
+                .formatted(Masked.address(Objects.requireNonNull(request.source()).uri())));
       }
       new Encoding(run, request, source, codebook).run();
     } finally {

@@ -1,5 +1,6 @@
 package dev.semanticid.bulk;
 
+import dev.semanticid.system.Masked;
 import dev.semanticid.system.ProblemCode;
 import dev.semanticid.system.ProblemException;
 
@@ -20,7 +21,7 @@ enum OutputFormat {
     }
     throw new ProblemException(
             ProblemCode.INVALID_PARAMETER,
-            "destination.uri must end with .npy or .parquet, got %s".formatted(uri))
+            "destination.uri must end with .npy or .parquet, got %s".formatted(Masked.address(uri)))
         .with("parameter", "destination.uri");
   }
 }

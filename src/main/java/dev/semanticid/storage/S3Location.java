@@ -1,5 +1,6 @@
 package dev.semanticid.storage;
 
+import dev.semanticid.system.Masked;
 import dev.semanticid.system.PlainText;
 import dev.semanticid.system.ProblemCode;
 import dev.semanticid.system.ProblemException;
@@ -30,7 +31,8 @@ record S3Location(String bucket, String key) {
     String bucket = slash < 0 ? rest : rest.substring(0, slash);
     String key = slash < 0 ? "" : rest.substring(slash + 1);
     if (!bucket.matches("[A-Za-z0-9._-]+") || key.isEmpty() || key.endsWith("/")) {
-      throw new ProblemException(unsupported, "expected s3://bucket/key, got " + uri);
+      throw new ProblemException(
+          unsupported, "expected s3://bucket/key, got " + Masked.address(uri));
     }
     if (!PlainText.isOneLine(key)) {
       throw new ProblemException(
@@ -40,7 +42,7 @@ record S3Location(String bucket, String key) {
     if (hasDotSegment(bucket) || hasDotSegment(key)) {
       throw new ProblemException(
           ProblemCode.SOURCE_FORBIDDEN,
-          "'.' and '..' are no part of the address of an object, got " + uri);
+          "'.' and '..' are no part of the address of an object, got " + Masked.address(uri));
     }
     return new S3Location(bucket, key);
   }

@@ -1,5 +1,6 @@
 package dev.semanticid.storage;
 
+import dev.semanticid.system.Masked;
 import dev.semanticid.system.ProblemCode;
 import dev.semanticid.system.ProblemException;
 import dev.semanticid.system.SemanticIdProperties;
@@ -64,6 +65,7 @@ public class Storage implements AutoCloseable {
    *     {@code SOURCE_UNAVAILABLE} if S3 does not tell
    */
   public List<DataFile> find(String uri) {
+    requireWithoutSecrets(uri, ProblemCode.UNSUPPORTED_SOURCE);
     try {
       return switch (scheme(uri)) {
         case "file" -> local(uri);
@@ -89,6 +91,7 @@ public class Storage implements AutoCloseable {
    *     SOURCE_INVALID} as {@link #find}
    */
   public void requireReadable(String uri) {
+    requireWithoutSecrets(uri, ProblemCode.UNSUPPORTED_SOURCE);
     if (scheme(uri).equals("s3")) {
       S3Location location = S3Location.of(uri, ProblemCode.UNSUPPORTED_SOURCE);
       location.requireAllowed(allowed, "source");
@@ -119,6 +122,7 @@ public class Storage implements AutoCloseable {
    *     SOURCE_FORBIDDEN} if it is outside of what may be written
    */
   public Destination destination(String uri) {
+    requireWithoutSecrets(uri, ProblemCode.DESTINATION_INVALID);
     return switch (scheme(uri)) {
       case "file" -> new LocalDestination(dataRoot.resolveDestination(uri));
       case "s3" -> {
@@ -137,6 +141,22 @@ public class Storage implements AutoCloseable {
               ProblemCode.DESTINATION_INVALID,
               "destinations are file:///folder/name or s3://bucket/key, got " + described(uri));
     };
+  }
+
+  /**
+   * Refuses an address with a password or a signature: those who see the job would see it too.
+   *
+   * @param code what it is then: {@code UNSUPPORTED_SOURCE} or {@code DESTINATION_INVALID}
+   * @throws ProblemException which does not repeat the address
+   */
+  public static void requireWithoutSecrets(String uri, ProblemCode code) {
+    if (!Masked.address(uri).equals(uri)) {
+      throw new ProblemException(
+          code,
+          "credentials do not belong in an address, and presigned addresses are not supported;"
+              + " expected s3://bucket/key. Give the service credentials of its own where AWS tools"
+              + " look for them (environment, profile, container, instance)");
+    }
   }
 
   /** Whether an address is one of this machine, where looking takes no time. */

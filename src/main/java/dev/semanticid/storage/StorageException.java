@@ -1,5 +1,6 @@
 package dev.semanticid.storage;
 
+import dev.semanticid.system.Masked;
 import dev.semanticid.system.ProblemCode;
 import dev.semanticid.system.ProblemException;
 import java.io.IOException;
@@ -26,7 +27,7 @@ public final class StorageException extends IOException {
    * @param cause what it was found out by
    */
   public StorageException(ProblemCode code, String detail, @Nullable Throwable cause) {
-    super(detail, cause);
+    super(Masked.text(detail), cause);
     this.code = code;
   }
 

@@ -19,10 +19,11 @@ public final class ProblemException extends RuntimeException {
 
   /**
    * @param code what kind of problem
-   * @param detail a sentence for a person: what was expected and what came
+   * @param detail a sentence for a person: what was expected and what came; secrets in addresses
+   *     are masked
    */
   public ProblemException(ProblemCode code, String detail) {
-    super(detail);
+    super(Masked.text(detail));
     this.code = code;
   }
 

@@ -3,6 +3,7 @@ package dev.semanticid.training;
 import dev.semanticid.core.vector.ElementType;
 import dev.semanticid.source.SourceSpec;
 import dev.semanticid.source.SourceSpec.RawLayout;
+import dev.semanticid.system.Masked;
 import java.util.Map;
 import org.jspecify.annotations.Nullable;
 import tools.jackson.databind.JsonNode;
@@ -30,8 +31,8 @@ record StoredTraining(
     return elementType == null || dimension == null ? null : new RawLayout(elementType, dimension);
   }
 
-  /** What a person would call the data. */
+  /** What a person would call the data; secrets in an address are masked. */
   String description() {
-    return source == null ? "request body" : source.uri();
+    return source == null ? "request body" : Masked.address(source.uri());
   }
 }
