@@ -4,6 +4,7 @@ import dev.semanticid.job.Job;
 import dev.semanticid.job.Job.State;
 import dev.semanticid.job.JobProgress;
 import dev.semanticid.job.JobRunner;
+import dev.semanticid.system.Masked;
 import io.swagger.v3.oas.annotations.media.Schema;
 import java.time.Instant;
 import java.util.Map;
@@ -16,6 +17,8 @@ import tools.jackson.databind.json.JsonMapper;
  * @param id of the job
  * @param codebook the codebook that it encodes with
  * @param version the version of it, whatever the aliases do meanwhile
+ * @param client the client that asked for it, by the name that its credentials prove; absent where
+ *     nobody had to say
  * @param state queued, running, succeeded, failed or cancelled
  * @param progress where it is, while it runs
  * @param error why it failed
@@ -30,6 +33,10 @@ record EncodingJob(
     String id,
     @Schema(example = "default") String codebook,
     @Schema(example = "7") @Nullable Integer version,
+    @Schema(
+            example = "key:pipeline",
+            description = "the client that asked for it; absent where security was off")
+        @Nullable String client,
     @Schema(allowableValues = {"queued", "running", "succeeded", "failed", "cancelled"})
         String state,
     @Nullable JobProgress progress,
@@ -51,7 +58,13 @@ record EncodingJob(
    */
   @Schema(name = "EncodingResult")
   record Result(
-      String destination, String fingerprint, long rows, long skippedRows, long sizeBytes) {}
+      String destination, String fingerprint, long rows, long skippedRows, long sizeBytes) {
+
+    /** The same without secrets in the address, which earlier versions of the service stored. */
+    Result masked() {
+      return new Result(Masked.address(destination), fingerprint, rows, skippedRows, sizeBytes);
+    }
+  }
 
   static EncodingJob of(JobRunner.Status status, JsonMapper json) {
     Job job = status.job();
@@ -61,10 +74,11 @@ record EncodingJob(
         job.id(),
         job.codebook(),
         job.version(),
+        job.client(),
         status.state().wireName(),
         status.state() == State.RUNNING ? status.progress() : null,
         ended ? job.error() : null,
-        ended && result != null ? json.readValue(result, Result.class) : null,
+        ended && result != null ? json.readValue(result, Result.class).masked() : null,
         job.parameters(),
         job.createdAt(),
         job.startedAt(),

@@ -2,6 +2,7 @@ package dev.semanticid.bulk;
 
 import dev.semanticid.job.JobRequest;
 import dev.semanticid.job.JobViews;
+import dev.semanticid.system.Client;
 import dev.semanticid.system.ProblemResponse;
 import dev.semanticid.system.QueryParameters;
 import io.swagger.v3.oas.annotations.Operation;
@@ -92,13 +93,15 @@ class EncodingJobController {
       @RequestBody EncodingRequest body,
       @Parameter(
               description =
-                  "names the request: sent again with the same key, it gives the same job")
+                  "names the request: sent again with the same key by the same client, it gives the"
+                      + " same job")
           @RequestHeader(name = JobRequest.IDEMPOTENCY_KEY, required = false)
           @Nullable String idempotencyKey,
       @Parameter(hidden = true) HttpServletRequest request)
       throws IOException {
     QueryParameters.requireKnown(request, Set.of());
-    return jobs.accepted(service.submit(body, JobRequest.requireKey(idempotencyKey)));
+    return jobs.accepted(
+        service.submit(body, Client.of(request), JobRequest.requireKey(idempotencyKey)));
   }
 
   @GetMapping(path = "/encode/jobs/{id}", produces = MediaType.APPLICATION_JSON_VALUE)
@@ -113,7 +116,8 @@ class EncodingJobController {
       summary = "A bulk encoding as server-sent events",
       description =
           "Each event's data is what GET of the job answers, sent whenever it changes; the stream"
-              + " ends with the job.")
+              + " ends with the job. A comment every two seconds keeps the connection open. A"
+              + " client may listen 16 times at once.")
   @ApiResponse(
       responseCode = "200",
       content =
@@ -122,8 +126,8 @@ class EncodingJobController {
               schema = @Schema(implementation = EncodingJob.class)))
   @ProblemResponse(status = "404", codes = "UNKNOWN_JOB")
   @ProblemResponse(status = "429", codes = "TOO_MANY_LISTENERS")
-  SseEmitter events(@PathVariable String id) {
-    return jobs.events(id);
+  SseEmitter events(@PathVariable String id, HttpServletRequest request) {
+    return jobs.events(id, Client.of(request));
   }
 
   @GetMapping(path = "/encode/jobs", produces = MediaType.APPLICATION_JSON_VALUE)
@@ -143,11 +147,15 @@ class EncodingJobController {
   @DeleteMapping(path = "/encode/jobs/{id}", produces = MediaType.APPLICATION_JSON_VALUE)
   @Operation(
       summary = "Cancels a bulk encoding",
-      description = "A queued job ends at once, a running one within a batch; nothing is written.")
+      description =
+          "A queued job ends at once, a running one within a batch; nothing is written. With"
+              + " security on, a client cancels its own jobs; another client's, and those of a"
+              + " client that is not known, need the scope admin.")
   @ApiResponse(responseCode = "202", description = "cancelled, or about to be")
+  @ProblemResponse(status = "403", codes = "FORBIDDEN")
   @ProblemResponse(status = "404", codes = "UNKNOWN_JOB")
   @ProblemResponse(status = "409", codes = "JOB_FINISHED")
-  ResponseEntity<EncodingJob> cancel(@PathVariable String id) {
-    return jobs.cancel(id);
+  ResponseEntity<EncodingJob> cancel(@PathVariable String id, HttpServletRequest request) {
+    return jobs.cancel(id, Client.of(request));
   }
 }

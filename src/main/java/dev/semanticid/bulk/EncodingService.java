@@ -12,6 +12,7 @@ import dev.semanticid.source.SourceSpec;
 import dev.semanticid.source.Sources;
 import dev.semanticid.storage.Destination;
 import dev.semanticid.storage.Storage;
+import dev.semanticid.system.Client;
 import dev.semanticid.system.EmbeddingModel;
 import dev.semanticid.system.ProblemCode;
 import dev.semanticid.system.ProblemException;
@@ -58,8 +59,8 @@ class EncodingService {
   }
 
   /** Queues a bulk encoding with the version that its codebook has now. */
-  JobRunner.Submission submit(EncodingRequest request, @Nullable String idempotencyKey)
-      throws IOException {
+  JobRunner.Submission submit(
+      EncodingRequest request, Client client, @Nullable String idempotencyKey) throws IOException {
     SourceSpec source = request.source();
     if (source == null || source.uri() == null) {
       throw missing("source", "file:///folder/name.npy");
@@ -68,11 +69,13 @@ class EncodingService {
     if (target == null || target.uri() == null) {
       throw missing("destination", "file:///folder/name.parquet");
     }
+    Storage.requireWithoutSecrets(source.uri(), ProblemCode.UNSUPPORTED_SOURCE);
+    Storage.requireWithoutSecrets(target.uri(), ProblemCode.DESTINATION_INVALID);
     OutputFormat.of(target.uri());
     request.badRows();
     String text = json.writeValueAsString(request);
     String hash = JobRequest.hash(text);
-    Optional<JobRunner.Submission> known = runner.known(idempotencyKey, hash);
+    Optional<JobRunner.Submission> known = runner.known(client.name(), idempotencyKey, hash);
     if (known.isPresent()) {
       return known.get();
     }
@@ -89,11 +92,19 @@ class EncodingService {
         sources.requireReadable(source);
       }
       var job =
-          new JobRequest(KIND, name, codebook.version(), text, parameters, idempotencyKey, hash);
+          new JobRequest(
+              KIND,
+              name,
+              codebook.version(),
+              client.name(),
+              text,
+              parameters,
+              idempotencyKey,
+              hash);
       // In this order: if what exists is of this very request, its job is found as well.
       if (Storage.isOnThisMachine(target.uri())
           && destination.exists()
-          && runner.known(idempotencyKey, hash).isEmpty()) {
+          && runner.known(client.name(), idempotencyKey, hash).isEmpty()) {
         throw new ProblemException(
             ProblemCode.DESTINATION_EXISTS,
             "%s exists already; nothing is overwritten".formatted(destination.uri()));

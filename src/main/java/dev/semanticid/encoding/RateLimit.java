@@ -2,13 +2,13 @@ package dev.semanticid.encoding;
 
 import com.github.benmanes.caffeine.cache.Cache;
 import com.github.benmanes.caffeine.cache.Caffeine;
+import dev.semanticid.system.Client;
 import dev.semanticid.system.ProblemCode;
 import dev.semanticid.system.ProblemException;
 import dev.semanticid.system.SemanticIdProperties;
 import io.github.bucket4j.Bucket;
 import io.github.bucket4j.EstimationProbe;
 import jakarta.servlet.http.HttpServletRequest;
-import java.security.Principal;
 import java.time.Duration;
 import org.jspecify.annotations.Nullable;
 import org.springframework.stereotype.Component;
@@ -76,13 +76,7 @@ final class RateLimit {
   }
 
   private Bucket bucket(Cache<String, Bucket> all, HttpServletRequest request) {
-    return all.get(client(request), client -> newBucket());
-  }
-
-  /** The name that the client has proved, or else its address. */
-  private static String client(HttpServletRequest request) {
-    Principal client = request.getUserPrincipal();
-    return client == null ? request.getRemoteAddr() : client.getName();
+    return all.get(Client.of(request).nameOrAddress(), client -> newBucket());
   }
 
   private Bucket newBucket() {

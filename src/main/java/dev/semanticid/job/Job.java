@@ -12,6 +12,7 @@ import org.jspecify.annotations.Nullable;
  * @param id of the job
  * @param kind what sort of work it is
  * @param codebook the codebook that it is about
+ * @param client the name of the client that asked for it; null if nobody had to say
  * @param state where it is in its life
  * @param request what the client asked for, as the feature wrote it; empty if it can no longer run
  * @param parameters all settings in effect, as clients see them
@@ -33,6 +34,7 @@ public record Job(
     String id,
     String kind,
     String codebook,
+    @Nullable String client,
     State state,
     String request,
     Map<String, Object> parameters,

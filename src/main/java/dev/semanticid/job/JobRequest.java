@@ -16,15 +16,17 @@ import org.jspecify.annotations.Nullable;
  * @param kind what sort of work it is
  * @param codebook the codebook that it is about
  * @param version the version of it that it uses, if any
+ * @param client the name of the client that asks; null where security is off
  * @param request all that is needed to run it, as the feature reads it
  * @param parameters settings, as clients see them
- * @param idempotencyKey the client's name for the request, or null
+ * @param idempotencyKey the client's own name for the request, or null
  * @param hash of the request and its data: the same for the same request only
  */
 public record JobRequest(
     String kind,
     String codebook,
     @Nullable Integer version,
+    @Nullable String client,
     String request,
     Map<String, Object> parameters,
     @Nullable String idempotencyKey,

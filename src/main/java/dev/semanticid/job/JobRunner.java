@@ -7,6 +7,8 @@ import dev.semanticid.job.Job.State;
 import dev.semanticid.job.JobRun.StoppingException;
 import dev.semanticid.storage.StorageException;
 import dev.semanticid.system.BackgroundThreads;
+import dev.semanticid.system.Client;
+import dev.semanticid.system.Masked;
 import dev.semanticid.system.PlainText;
 import dev.semanticid.system.ProblemCode;
 import dev.semanticid.system.ProblemException;
@@ -230,7 +232,7 @@ public final class JobRunner implements SmartLifecycle {
   }
 
   /**
-   * Queues a job, unless its idempotency key names one that is there already.
+   * Queues a job, unless its client's idempotency key names one that is there already.
    *
    * @param withinTransaction is done by the transaction that stores the job
    * @return the job's id, and whether it is a new one
@@ -238,7 +240,7 @@ public final class JobRunner implements SmartLifecycle {
    *     or the queue is full
    */
   public synchronized Submission submit(JobRequest request, Runnable withinTransaction) {
-    Optional<Submission> known = known(request.idempotencyKey(), request.hash());
+    Optional<Submission> known = known(request.client(), request.idempotencyKey(), request.hash());
     if (known.isPresent()) {
       return known.get();
     }
@@ -250,7 +252,7 @@ public final class JobRunner implements SmartLifecycle {
     }
     String id = UUID.randomUUID().toString();
     while (!store.insert(id, request, withinTransaction)) {
-      known = known(request.idempotencyKey(), request.hash());
+      known = known(request.client(), request.idempotencyKey(), request.hash());
       if (known.isPresent()) {
         return known.get();
       }
@@ -275,37 +277,52 @@ public final class JobRunner implements SmartLifecycle {
   public record Submission(String id, boolean isNew) {}
 
   /**
-   * The job that a request's idempotency key names, whatever became of what it is about.
+   * The job that a request's idempotency key names, whatever became of what it is about. Keys of
+   * other clients are theirs.
    *
+   * @param client the name of the client that asks; null where security is off
    * @param key as it came
    * @param hash of the request, {@link JobRequest#hash}
-   * @throws ProblemException if the key names another request
+   * @throws ProblemException if the key names another request of the client
    */
-  public Optional<Submission> known(@Nullable String key, String hash) {
+  public Optional<Submission> known(@Nullable String client, @Nullable String key, String hash) {
     if (key == null) {
       return Optional.empty();
     }
-    Optional<JobStore.Keyed> found = store.findByKey(kind, key);
-    if (found.isPresent() && !found.get().hash().equals(hash)) {
-      throw new ProblemException(
-              ProblemCode.IDEMPOTENCY_KEY_REUSED,
-              "%s '%s' came with another request before; see job %s"
-                  .formatted(JobRequest.IDEMPOTENCY_KEY, key, found.get().id()))
-          .with("job", address(found.get().id()));
+    List<JobStore.Keyed> found = store.findByKey(kind, client, key);
+    for (JobStore.Keyed keyed : found) {
+      if (keyed.hash().equals(hash)) {
+        return Optional.of(new Submission(keyed.id(), false));
+      }
     }
-    return found.map(keyed -> new Submission(keyed.id(), false));
+    for (JobStore.Keyed keyed : found) {
+      if (keyed.isOwn()) {
+        throw new ProblemException(
+                ProblemCode.IDEMPOTENCY_KEY_REUSED,
+                "%s '%s' came with another request before; see job %s"
+                    .formatted(JobRequest.IDEMPOTENCY_KEY, key, keyed.id()))
+            .with("job", address(keyed.id()));
+      }
+    }
+    return Optional.empty();
+  }
+
+  /** Whether a request by that idempotency key may be known, so that only its hash can tell. */
+  public boolean mayBeKnown(@Nullable String client, @Nullable String key) {
+    return key != null && !store.findByKey(kind, client, key).isEmpty();
   }
 
   /**
    * Refuses early what {@link #submit} would refuse: a codebook with an unfinished job.
    *
+   * @param client the name of the client that asks; null where security is off
    * @param idempotencyKey a request by this key is not refused if the key is known
    */
-  public void requireIdle(String codebook, @Nullable String idempotencyKey) {
+  public void requireIdle(
+      String codebook, @Nullable String client, @Nullable String idempotencyKey) {
     Optional<String> unfinishedJob = unfinishedOf(codebook);
     // In this order: if the job found is of this very request, its key is found as well.
-    if (unfinishedJob.isPresent()
-        && (idempotencyKey == null || store.findByKey(kind, idempotencyKey).isEmpty())) {
+    if (unfinishedJob.isPresent() && !mayBeKnown(client, idempotencyKey)) {
       throw inProgress(codebook, unfinishedJob.get());
     }
   }
@@ -377,10 +394,23 @@ public final class JobRunner implements SmartLifecycle {
         .toList();
   }
 
-  /** Cancels a job: at once if it is queued, within a batch if it runs; another process's soon. */
-  public Status cancel(String id) {
+  /**
+   * Cancels a job: at once if it is queued, within a batch if it runs; another process's soon.
+   *
+   * @param client who asks for it
+   * @throws ProblemException if there is no such job, it is another client's, or it has ended
+   */
+  public Status cancel(String id, Client client) {
     Execution execution = unfinished.get(id);
     Status status = get(id);
+    String owner = status.job().client();
+    if (!client.mayChangeWhatIsOf(owner)) {
+      throw new ProblemException(
+              ProblemCode.FORBIDDEN,
+              "job %s was asked for by %s; cancelling it needs the scope admin"
+                  .formatted(id, owner == null ? "a client that is not known" : owner))
+          .with("scopes", List.of("admin"));
+    }
     if (status.state().isFinal()) {
       throw new ProblemException(
           ProblemCode.JOB_FINISHED,
@@ -510,8 +540,9 @@ public final class JobRunner implements SmartLifecycle {
       }
     }
 
-    private @Nullable State failed(ProblemCode code, String detail, @Nullable Throwable cause) {
+    private @Nullable State failed(ProblemCode code, String said, @Nullable Throwable cause) {
       String id = run.job().id();
+      String detail = Masked.text(said);
       if (cause == null) {
         LOG.warn("{} job {} failed: {} {}", kind, id, code, PlainText.oneLine(detail));
       } else {

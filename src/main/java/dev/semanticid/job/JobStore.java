@@ -3,6 +3,7 @@ package dev.semanticid.job;
 import dev.semanticid.job.Job.Failure;
 import dev.semanticid.job.Job.State;
 import dev.semanticid.system.ChunkTable;
+import dev.semanticid.system.Masked;
 import dev.semanticid.system.ProblemCode;
 import dev.semanticid.system.Replica;
 import java.io.BufferedInputStream;
@@ -88,15 +89,16 @@ public class JobStore {
 
   private boolean insert(String id, JobRequest request) {
     return jdbc.sql(
-                "INSERT INTO job (id, kind, codebook, version, state, request, parameters,"
-                    + " idempotency_key, request_hash, created_at, owner, fence, lease_until)"
-                    + " VALUES (?, ?, ?, ?, 'queued', ?, ?, ?, ?, ?, ?, 1, "
+                "INSERT INTO job (id, kind, codebook, version, client, state, request,"
+                    + " parameters, idempotency_key, request_hash, created_at, owner, fence,"
+                    + " lease_until) VALUES (?, ?, ?, ?, ?, 'queued', ?, ?, ?, ?, ?, ?, 1, "
                     + CLOCK
                     + " + ?) ON CONFLICT DO NOTHING")
             .param(id)
             .param(request.kind())
             .param(request.codebook())
             .param(request.version())
+            .param(stored(request.client()))
             .param(request.request())
             .param(json.writeValueAsString(request.parameters()))
             .param(request.idempotencyKey())
@@ -190,15 +192,32 @@ public class JobStore {
     }
   }
 
-  /** What is known of a job whose idempotency key is taken. */
-  record Keyed(String id, String hash) {}
+  /** A client as it is stored: texts that are null would all count as different in an index. */
+  private static String stored(@Nullable String client) {
+    return client == null ? "" : client;
+  }
 
-  /** The job that an idempotency key stands for. */
-  Optional<Keyed> findByKey(String kind, String key) {
-    return jdbc.sql("SELECT id, request_hash FROM job WHERE kind = ? AND idempotency_key = ?")
-        .params(kind, key)
-        .query((row, index) -> new Keyed(row.getString(1), row.getString(2)))
-        .optional();
+  /**
+   * A job that has an idempotency key.
+   *
+   * @param id of the job
+   * @param hash of the request
+   * @param isOwn whether the client asked for it that asks now
+   */
+  record Keyed(String id, String hash, boolean isOwn) {}
+
+  /**
+   * The jobs that an idempotency key of a client may stand for: its own, then nobody's. Jobs are
+   * nobody's if they come from an earlier version of the service, or from a time without security.
+   */
+  List<Keyed> findByKey(String kind, @Nullable String client, String key) {
+    return jdbc.sql(
+            "SELECT id, request_hash, client FROM job WHERE kind = ? AND idempotency_key = ?"
+                + " AND client IN ('', ?) ORDER BY client DESC")
+        .params(kind, key, stored(client))
+        .query((row, index) ->
+            new Keyed(row.getString(1), row.getString(2), row.getString(3).equals(stored(client))))
+        .list();
   }
 
   /** The worker begins, for the first time or again; false if the job is not its any more. */
@@ -253,7 +272,11 @@ public class JobStore {
 
   /** Ends a job that could not reach its end; false if it is not this process's. */
   boolean fail(Job job, ProblemCode code, String detail) {
-    return end(job, "state = 'failed', error_code = ?, error_detail = ?", code.name(), detail);
+    return end(
+        job,
+        "state = 'failed', error_code = ?, error_detail = ?",
+        code.name(),
+        Masked.text(detail));
   }
 
   /** A client asks for the end of a job, which a restart must not forget. */
@@ -397,19 +420,22 @@ public class JobStore {
     boolean hasVersion = !row.wasNull();
     int activated = row.getInt("activated");
     boolean hasActivated = !row.wasNull();
+    String client = row.getString("client");
+    String detail = row.getString("error_detail");
     String request = row.getString("request");
     String progress = row.getString("progress");
     return new Job(
         row.getString("id"),
         row.getString("kind"),
         row.getString("codebook"),
+        client.isEmpty() ? null : client,
         State.ofWireName(row.getString("state")),
         request == null ? "" : request,
-        json.readValue(row.getString("parameters"), new TypeReference<Map<String, Object>>() {}),
+        shown(row.getString("parameters")),
         row.getString("source"),
         row.getInt("cancel_requested") != 0,
         row.getInt("attempts"),
-        code == null ? null : new Failure(code, row.getString("error_detail")),
+        code == null ? null : new Failure(code, detail == null ? null : Masked.text(detail)),
         hasVersion ? version : null,
         hasActivated ? activated != 0 : null,
         row.getString("result"),
@@ -419,6 +445,14 @@ public class JobStore {
         row.getString("owner"),
         row.getInt("fence"),
         progress == null ? null : json.readValue(progress, JobProgress.class));
+  }
+
+  /** Settings as clients see them; earlier versions of the service stored secrets in addresses. */
+  private Map<String, Object> shown(String parameters) {
+    Map<String, Object> shown =
+        json.readValue(parameters, new TypeReference<Map<String, Object>>() {});
+    shown.replaceAll((name, value) -> Masked.shown(value));
+    return shown;
   }
 
   private static @Nullable Instant instant(@Nullable String text) {

@@ -1,5 +1,6 @@
 package dev.semanticid.job;
 
+import dev.semanticid.system.Client;
 import dev.semanticid.system.ProblemCode;
 import dev.semanticid.system.ProblemException;
 import java.net.URI;
@@ -47,12 +48,14 @@ public final class JobViews<V> {
     return view.apply(runner.get(id));
   }
 
-  /** One job, whenever something about it changes. */
-  public SseEmitter events(String id) {
-    return events.stream(() -> {
-      JobRunner.Status status = runner.get(id);
-      return new JobEvents.Event(view.apply(status), status.state().isFinal());
-    });
+  /** One job, whenever something about it changes, for a client that listens. */
+  public SseEmitter events(String id, Client client) {
+    return events.stream(
+        client.nameOrAddress(),
+        () -> {
+          JobRunner.Status status = runner.get(id);
+          return new JobEvents.Event(view.apply(status), status.state().isFinal());
+        });
   }
 
   /**
@@ -74,8 +77,8 @@ public final class JobViews<V> {
         shown.size() < found.size() ? shown.getLast().job().id() : null);
   }
 
-  /** Cancels a job: at once if it is queued, within a batch if it runs. */
-  public ResponseEntity<V> cancel(String id) {
-    return ResponseEntity.accepted().body(view.apply(runner.cancel(id)));
+  /** Cancels a job for a client: at once if it is queued, within a batch if it runs. */
+  public ResponseEntity<V> cancel(String id, Client client) {
+    return ResponseEntity.accepted().body(view.apply(runner.cancel(id, client)));
   }
 }

@@ -31,6 +31,11 @@ record AccessRule(
   private static final Set<Scope> ENCODE = EnumSet.of(Scope.ENCODE);
   private static final Set<Scope> TRAIN = EnumSet.of(Scope.TRAIN);
 
+  /** Whoever asks for jobs, and whoever cancels those of others. */
+  private static final Set<Scope> CANCEL = EnumSet.of(Scope.TRAIN, Scope.ADMIN);
+
+  private static final List<HttpMethod> DELETE = List.of(HttpMethod.DELETE);
+
   /** What no other rule is for, an address that does not exist included. */
   static final AccessRule ANYTHING_ELSE = rule(ALL, "/**", EnumSet.of(Scope.ADMIN));
 
@@ -43,6 +48,8 @@ record AccessRule(
           rule(READ, "/swagger-ui/**", OPEN),
           rule(READ, "/v3/api-docs/**", OPEN),
           rule(READ, "/v3/api-docs.yaml", OPEN),
+          rule(DELETE, "/train/*", CANCEL),
+          rule(DELETE, "/encode/jobs/*", CANCEL),
           rule(ALL, "/train/**", TRAIN),
           rule(ALL, "/encode/jobs/**", TRAIN),
           rule(ALL, "/encode", ENCODE),

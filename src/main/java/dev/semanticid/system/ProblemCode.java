@@ -50,7 +50,7 @@ public enum ProblemCode {
   COUNTS_REQUIRED(HttpStatus.UNPROCESSABLE_CONTENT),
   /** Credentials that are missing, unknown, expired or not from the issuer. */
   UNAUTHENTICATED(HttpStatus.UNAUTHORIZED),
-  /** Credentials without the scope that the request needs. */
+  /** Credentials without the scope that the request needs, or that another client's job needs. */
   FORBIDDEN(HttpStatus.FORBIDDEN),
   /** A request under a host name that is not known as this service's. */
   MISDIRECTED_HOST(HttpStatus.MISDIRECTED_REQUEST),

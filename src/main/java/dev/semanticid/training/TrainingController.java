@@ -10,6 +10,7 @@ import dev.semanticid.source.SourceSpec;
 import dev.semanticid.source.SourceSpec.RawLayout;
 import dev.semanticid.source.Sources;
 import dev.semanticid.storage.Storage;
+import dev.semanticid.system.Client;
 import dev.semanticid.system.EmbeddingModel;
 import dev.semanticid.system.LimitedInputStream;
 import dev.semanticid.system.ProblemCode;
@@ -328,7 +329,9 @@ class TrainingController {
   @Parameter(
       name = JobRequest.IDEMPOTENCY_KEY,
       in = ParameterIn.HEADER,
-      description = "names the request: sent again with the same key, it gives the same job",
+      description =
+          "names the request: sent again with the same key by the same client, it gives the"
+              + " same job",
       schema = @Schema(type = "string", maxLength = 255))
   @Parameter(
       name = "on_bad_row",
@@ -406,7 +409,8 @@ class TrainingController {
     boolean npy = contentType(request).equals("application/x-npy");
     TrainingParameters parameters = TrainingParameters.ofQuery(request.getParameterMap(), json);
     String key = JobRequest.requireKey(request.getHeader(JobRequest.IDEMPOTENCY_KEY));
-    service.requireIdle(parameters.codebook(), key);
+    Client client = Client.of(request);
+    service.requireIdle(parameters.codebook(), client, key);
     String model = embeddingModel(parameters, request);
     StartVersion start = work.start(parameters, model);
     var body = LimitedInputStream.ofUpload(request, maxUploadBytes, bodyTimeout);
@@ -453,6 +457,7 @@ class TrainingController {
               start,
               opened(training, start),
               upload.digest(),
+              client,
               key);
       kept = submission.isNew();
       return jobs.accepted(submission);
@@ -483,12 +488,14 @@ class TrainingController {
                     ProblemCode.INVALID_PARAMETER,
                     "source is missing; expected \"source\": {\"uri\":"
                         + " \"file:///folder/name.npy\"}"));
+    Storage.requireWithoutSecrets(source.uri(), ProblemCode.UNSUPPORTED_SOURCE);
     String key = JobRequest.requireKey(request.getHeader(JobRequest.IDEMPOTENCY_KEY));
-    service.requireIdle(parameters.codebook(), key);
+    Client client = Client.of(request);
+    service.requireIdle(parameters.codebook(), client, key);
     String model = embeddingModel(parameters, request);
     var training = new StoredTraining(parameters.stored(), source, null, null, null, model);
     // Before anything is looked for that may be gone by now.
-    Optional<JobRunner.Submission> known = service.known(training, key);
+    Optional<JobRunner.Submission> known = service.known(training, client, key);
     if (known.isPresent()) {
       return jobs.accepted(known.get());
     }
@@ -506,7 +513,8 @@ class TrainingController {
           start);
       shown = TrainingService.given(training, start);
     }
-    return jobs.accepted(service.submit(training, parameters.codebook(), start, shown, "", key));
+    return jobs.accepted(
+        service.submit(training, parameters.codebook(), start, shown, "", client, key));
   }
 
   private static @Nullable String embeddingModel(
@@ -542,7 +550,8 @@ class TrainingController {
       summary = "A training job as server-sent events",
       description =
           "Each event's data is what GET of the job answers, sent whenever it changes; the stream"
-              + " ends with the job.")
+              + " ends with the job. A comment every two seconds keeps the connection open. A"
+              + " client may listen 16 times at once.")
   @ApiResponse(
       responseCode = "200",
       content =
@@ -551,8 +560,8 @@ class TrainingController {
               schema = @Schema(implementation = TrainingJob.class)))
   @ProblemResponse(status = "404", codes = "UNKNOWN_JOB")
   @ProblemResponse(status = "429", codes = "TOO_MANY_LISTENERS")
-  SseEmitter events(@PathVariable String id) {
-    return jobs.events(id);
+  SseEmitter events(@PathVariable String id, HttpServletRequest request) {
+    return jobs.events(id, Client.of(request));
   }
 
   @GetMapping(path = "/train", produces = MediaType.APPLICATION_JSON_VALUE)
@@ -572,11 +581,15 @@ class TrainingController {
   @DeleteMapping(path = "/train/{id}", produces = MediaType.APPLICATION_JSON_VALUE)
   @Operation(
       summary = "Cancels a training job",
-      description = "A queued job ends at once, a running one within a batch; nothing is stored.")
+      description =
+          "A queued job ends at once, a running one within a batch; nothing is stored. With"
+              + " security on, a client cancels its own jobs; another client's, and those of a"
+              + " client that is not known, need the scope admin.")
   @ApiResponse(responseCode = "202", description = "cancelled, or about to be")
+  @ProblemResponse(status = "403", codes = "FORBIDDEN")
   @ProblemResponse(status = "404", codes = "UNKNOWN_JOB")
   @ProblemResponse(status = "409", codes = "JOB_FINISHED")
-  ResponseEntity<TrainingJob> cancel(@PathVariable String id) {
-    return jobs.cancel(id);
+  ResponseEntity<TrainingJob> cancel(@PathVariable String id, HttpServletRequest request) {
+    return jobs.cancel(id, Client.of(request));
   }
 }

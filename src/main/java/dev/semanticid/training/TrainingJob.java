@@ -16,6 +16,8 @@ import tools.jackson.databind.json.JsonMapper;
  *
  * @param id of the job
  * @param codebook the codebook that it makes a version of
+ * @param client the client that asked for it, by the name that its credentials prove; absent where
+ *     nobody had to say
  * @param state queued, running, succeeded, failed or cancelled
  * @param progress where it is, while it runs
  * @param error why it failed
@@ -31,6 +33,10 @@ import tools.jackson.databind.json.JsonMapper;
 record TrainingJob(
     String id,
     @Schema(example = "default") String codebook,
+    @Schema(
+            example = "key:pipeline",
+            description = "the client that asked for it; absent where security was off")
+        @Nullable String client,
     @Schema(allowableValues = {"queued", "running", "succeeded", "failed", "cancelled"})
         String state,
     @Nullable JobProgress progress,
@@ -50,6 +56,7 @@ record TrainingJob(
     return new TrainingJob(
         job.id(),
         job.codebook(),
+        job.client(),
         status.state().wireName(),
         status.state() == State.RUNNING ? status.progress() : null,
         ended ? job.error() : null,

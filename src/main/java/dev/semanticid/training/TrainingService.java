@@ -6,6 +6,7 @@ import dev.semanticid.job.JobRequest;
 import dev.semanticid.job.JobRunner;
 import dev.semanticid.job.JobStore;
 import dev.semanticid.source.Staging;
+import dev.semanticid.system.Client;
 import java.io.IOException;
 import java.util.HashSet;
 import java.util.LinkedHashMap;
@@ -58,8 +59,8 @@ class TrainingService {
   }
 
   /** Refuses early what {@link #submit} would refuse: a codebook with an unfinished job. */
-  void requireIdle(String codebook, @Nullable String idempotencyKey) {
-    runner.requireIdle(codebook, idempotencyKey);
+  void requireIdle(String codebook, Client client, @Nullable String idempotencyKey) {
+    runner.requireIdle(codebook, client.name(), idempotencyKey);
   }
 
   /** All settings in effect, as clients see them. */
@@ -80,8 +81,9 @@ class TrainingService {
   }
 
   /** The job of a training from a source that was asked for by the same key before. */
-  Optional<JobRunner.Submission> known(StoredTraining training, @Nullable String idempotencyKey) {
-    return runner.known(idempotencyKey, hash(training, ""));
+  Optional<JobRunner.Submission> known(
+      StoredTraining training, Client client, @Nullable String idempotencyKey) {
+    return runner.known(client.name(), idempotencyKey, hash(training, ""));
   }
 
   private String hash(StoredTraining training, String digest) {
@@ -102,6 +104,7 @@ class TrainingService {
    * @param start the version it begins with, which is not deleted while the job needs it
    * @param parameters as clients shall see them
    * @param digest of an upload; empty for a source
+   * @param client who asks for it
    * @return its job, and whether it is a new one
    */
   JobRunner.Submission submit(
@@ -110,12 +113,14 @@ class TrainingService {
       @Nullable StartVersion start,
       Map<String, Object> parameters,
       String digest,
+      Client client,
       @Nullable String idempotencyKey) {
     var request =
         new JobRequest(
             KIND,
             codebook,
             start == null ? null : start.number(),
+            client.name(),
             json.writeValueAsString(training),
             parameters,
             idempotencyKey,

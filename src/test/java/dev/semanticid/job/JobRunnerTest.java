@@ -1,18 +1,24 @@
 package dev.semanticid.job;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import dev.semanticid.job.Job.State;
+import dev.semanticid.system.Client;
+import dev.semanticid.system.ProblemCode;
+import dev.semanticid.system.ProblemException;
 import dev.semanticid.system.Replica;
 import dev.semanticid.system.SemanticIdProperties;
 import io.micrometer.core.instrument.simple.SimpleMeterRegistry;
 import java.nio.file.Path;
 import java.time.Duration;
+import java.util.List;
 import java.util.Map;
 import java.util.concurrent.BlockingQueue;
 import java.util.concurrent.LinkedBlockingQueue;
 import java.util.concurrent.TimeUnit;
 import org.flywaydb.core.Flyway;
+import org.jspecify.annotations.Nullable;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -29,22 +35,24 @@ class JobRunnerTest {
   private static final String KIND = "encoding";
 
   private JobStore store;
+  private JdbcClient database;
 
   @BeforeEach
   void createDatabase(@TempDir Path folder) {
-    var database =
+    var source =
         new DriverManagerDataSource(
             "jdbc:sqlite:" + folder.resolve("jobs.db") + "?foreign_keys=true");
     Flyway.configure()
-        .dataSource(database)
+        .dataSource(source)
         .placeholders(
             Map.of("blob", "BLOB", "millis", "CAST(unixepoch('subsec') * 1000 AS INTEGER)"))
         .load()
         .migrate();
+    database = JdbcClient.create(source);
     store =
         new JobStore(
-            JdbcClient.create(database),
-            new TransactionTemplate(new JdbcTransactionManager(database)),
+            database,
+            new TransactionTemplate(new JdbcTransactionManager(source)),
             new JsonMapper(),
             new Replica("this one", null));
   }
@@ -67,6 +75,104 @@ class JobRunnerTest {
     }
     assertThat(next.get(id).state()).isEqualTo(State.SUCCEEDED);
     assertThat(ran).isEmpty();
+  }
+
+  @Test
+  void submit_sameKeyOfTwoClients_isTwoJobsAndTellsNothingOfTheOther() {
+    JobRunner runner = stopped();
+    String first = runner.submit(request("a", "key:one", "again"), () -> {}).id();
+    String second = runner.submit(request("a", "key:two", "again"), () -> {}).id();
+    assertThat(second).isNotEqualTo(first);
+    assertThat(runner.submit(request("a", "key:one", "again"), () -> {}))
+        .isEqualTo(new JobRunner.Submission(first, false));
+    assertThat(runner.submit(request("a", "key:two", "again"), () -> {}))
+        .isEqualTo(new JobRunner.Submission(second, false));
+    assertThat(runner.submit(request("b", "key:three", "again"), () -> {}).isNew()).isTrue();
+    assertThatThrownBy(() -> runner.submit(request("b", "key:one", "again"), () -> {}))
+        .isInstanceOfSatisfying(
+            ProblemException.class,
+            e -> assertThat(e.code()).isEqualTo(ProblemCode.IDEMPOTENCY_KEY_REUSED))
+        .hasMessageContaining(first);
+    assertThat(runner.get(first).job().client()).isEqualTo("key:one");
+  }
+
+  @Test
+  void submit_sameKeyOfNobody_isOneJob() {
+    JobRunner runner = stopped();
+    JobRunner.Submission first = runner.submit(request("a", null, "again"), () -> {});
+    assertThat(runner.submit(request("a", null, "again"), () -> {}))
+        .isEqualTo(new JobRunner.Submission(first.id(), false));
+    assertThatThrownBy(() -> runner.submit(request("b", null, "again"), () -> {}))
+        .hasMessageContaining(first.id());
+    assertThat(runner.get(first.id()).job().client()).isNull();
+  }
+
+  /** Sent first to an earlier version of the service, which did not ask for clients. */
+  @Test
+  void submit_keyOfAJobOfNobody_isItsJobIfTheRequestIsTheSame() {
+    JobRunner runner = stopped();
+    JobRunner.Submission nobodys = runner.submit(request("a", null, "again"), () -> {});
+    assertThat(runner.submit(request("a", "key:one", "again"), () -> {}))
+        .isEqualTo(new JobRunner.Submission(nobodys.id(), false));
+    assertThat(runner.submit(request("b", "key:one", "again"), () -> {}).isNew()).isTrue();
+  }
+
+  @Test
+  void cancel_jobOfAnotherClient_needsAdmin() {
+    JobRunner runner = stopped();
+    String owned = runner.submit(request("a", "key:one", null), () -> {}).id();
+    String nobodys = runner.submit(request("b", null, null), () -> {}).id();
+    for (String id : List.of(owned, nobodys)) {
+      assertThatThrownBy(() -> runner.cancel(id, client("key:two", false)))
+          .isInstanceOfSatisfying(
+              ProblemException.class, e -> assertThat(e.code()).isEqualTo(ProblemCode.FORBIDDEN))
+          .hasMessageContaining("needs the scope admin");
+    }
+    assertThatThrownBy(() -> runner.cancel(owned, client("key:two", false)))
+        .hasMessageContaining("was asked for by key:one;");
+    assertThatThrownBy(() -> runner.cancel("none", client("key:two", false)))
+        .hasMessageContaining("there is no");
+    assertThat(runner.cancel(owned, client("key:one", false)).job().cancelRequested()).isTrue();
+    assertThat(runner.cancel(nobodys, client("key:boss", true)).job().cancelRequested()).isTrue();
+  }
+
+  @Test
+  void cancel_withoutSecurity_isForEverybody() {
+    JobRunner runner = stopped();
+    for (String owner : List.of("key:one", "")) {
+      String id = runner.submit(request("a", owner.isEmpty() ? null : owner, null), () -> {}).id();
+      assertThat(runner.cancel(id, client(null, false)).job().cancelRequested()).isTrue();
+    }
+  }
+
+  @Test
+  void read_jobOfAnEarlierVersionWithSecrets_isShownWithoutThem() {
+    database
+        .sql(
+            "INSERT INTO job (id, kind, codebook, state, parameters, error_code, error_detail,"
+                + " created_at) VALUES ('old', ?, 'a', 'failed', ?, 'SOURCE_NOT_FOUND', ?,"
+                + " '2026-11-22T10:00:00.000Z')")
+        .params(
+            KIND,
+            "{\"source\": \"s3://me:hush@b/k.npy\", \"rows\": 5}",
+            "s3://b/k.npy?X-Amz-Signature=hush: there is no such object")
+        .update();
+    Job job = stopped().get("old").job();
+    assertThat(job.parameters()).isEqualTo(Map.of("source", "s3://***@b/k.npy", "rows", 5));
+    assertThat(String.valueOf(job.error())).contains("X-Amz-Signature=***").doesNotContain("hush");
+    assertThat(job.client()).isNull();
+  }
+
+  private static Client client(@Nullable String name, boolean isAdmin) {
+    return new Client(name, "127.0.0.1", isAdmin);
+  }
+
+  /** One whose jobs stay queued. */
+  private JobRunner stopped() {
+    JobRunner runner = runner(new LinkedBlockingQueue<>());
+    runner.start();
+    runner.stop();
+    return runner;
   }
 
   private JobRunner runner(BlockingQueue<String> ran) {
@@ -99,6 +205,12 @@ class JobRunnerTest {
   }
 
   private static JobRequest request(String codebook) {
-    return new JobRequest(KIND, codebook, 1, "{}", Map.of(), null, JobRequest.hash(codebook));
+    return request(codebook, null, null);
+  }
+
+  private static JobRequest request(
+      String codebook, @Nullable String client, @Nullable String key) {
+    return new JobRequest(
+        KIND, codebook, 1, client, "{}", Map.of(), key, JobRequest.hash(codebook));
   }
 }

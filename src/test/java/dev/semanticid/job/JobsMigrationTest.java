@@ -7,6 +7,7 @@ import java.nio.file.Path;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import org.jspecify.annotations.Nullable;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.springframework.jdbc.core.simple.JdbcClient;
@@ -55,6 +56,35 @@ class JobsMigrationTest {
     assertThat(column(jdbc, "finished_at"))
         .containsEntry("id-succeeded", "2026-11-22T11:00:00.000Z")
         .containsEntry("id-running", "2026-11-22T10:00:00.000Z");
+  }
+
+  /** A replica of the version before goes on beside this one until it is replaced. */
+  @Test
+  void migrate_databaseOfTheFourthSchema_keepsJobsAndTakesThoseWithoutAClient(
+      @TempDir Path folder) {
+    String url = "jdbc:sqlite:" + folder.resolve("old.db") + "?foreign_keys=true";
+    Schema.migrate(url, "", "", "4");
+    JdbcClient jdbc = JdbcClient.create(new DriverManagerDataSource(url));
+    assertThat(insert(jdbc, "before", "key-1")).isEqualTo(1);
+    assertThat(insert(jdbc, "unnamed-1", null)).isEqualTo(1);
+    assertThat(insert(jdbc, "unnamed-2", null)).isEqualTo(1);
+    Schema.migrate(url, "", "", "latest");
+    assertThat(insert(jdbc, "beside", "key-2")).isEqualTo(1);
+    assertThat(insert(jdbc, "twice", "key-1")).as("the key is taken").isZero();
+    assertThat(column(jdbc, "client"))
+        .isEqualTo(Map.of("before", "", "unnamed-1", "", "unnamed-2", "", "beside", ""));
+  }
+
+  /** As the fourth version of the schema had it. */
+  private static int insert(JdbcClient jdbc, String id, @Nullable String key) {
+    return jdbc.sql(
+            "INSERT INTO job (id, kind, codebook, version, state, request, parameters,"
+                + " idempotency_key, request_hash, created_at, owner, fence, lease_until)"
+                + " VALUES (?, 'encoding', 'a', 1, 'queued', '{}', '{}', ?, 'hash',"
+                + " '2026-11-22T10:00:00.000Z', 'me', 1, NULL) ON CONFLICT DO NOTHING")
+        .param(id)
+        .param(key)
+        .update();
   }
 
   private static Map<String, String> column(JdbcClient jdbc, String expression) {

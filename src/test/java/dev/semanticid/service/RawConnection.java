@@ -108,6 +108,27 @@ final class RawConnection implements AutoCloseable {
     }
   }
 
+  /** Reads the head of one answer, whose body goes on. */
+  int receiveStatus() {
+    try {
+      return Integer.parseInt(headLines().getFirst().split(" ", -1)[1]);
+    } catch (IOException e) {
+      throw new UncheckedIOException(request, e);
+    }
+  }
+
+  /** Reads what comes until it contains a text. */
+  void receiveUntil(String text) {
+    try {
+      var received = new StringBuilder();
+      while (received.indexOf(text) < 0) {
+        received.append((char) byteOf());
+      }
+    } catch (IOException e) {
+      throw new UncheckedIOException(request, e);
+    }
+  }
+
   private List<String> headLines() throws IOException {
     var text = new StringBuilder();
     while (text.length() < 4 || !text.substring(text.length() - 4).equals("\r\n\r\n")) {

@@ -9,6 +9,7 @@ import java.sql.SQLException;
 import java.util.Collections;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
+import tools.jackson.databind.JsonNode;
 
 /** Databases of other versions of the service: earlier ones are migrated, later ones refused. */
 class SchemaIT {
@@ -63,6 +64,55 @@ class SchemaIT {
       client.upload("default", file, true);
       assertThat(client.encode("", rows).version()).isEqualTo(8);
     }
+  }
+
+  /** Jobs of the schema before clients, and of a replica of that version beside this one. */
+  @Test
+  void start_onTheFourthSchema_keepsItsJobsForAdmins(@TempDir Path dataDir) throws SQLException {
+    TestStore.migrate(dataDir, "4");
+    var keys = new TestKeys(dataDir.resolve("keys.yaml"));
+    String[] train = {"X-API-Key", keys.add("pipeline", "train")};
+    String[] admin = {"X-API-Key", keys.add("boss", "admin")};
+    try (Connection database = TestStore.connect(dataDir)) {
+      insertJob(database, "before");
+      try (ServiceProcess service =
+          ServiceProcess.start(
+              dataDir,
+              ServiceProcess.QUICK_START,
+              "--semantic-id.security.api-keys-file=" + keys.write())) {
+        ServiceClient client = service.client();
+        insertJob(database, "beside");
+        for (String id : new String[] {"before", "beside"}) {
+          JsonNode job = client.get("/encode/jobs/" + id, train).expect(200).json();
+          assertThat(job.path("state").asString()).isEqualTo("succeeded");
+          assertThat(job.has("client")).isFalse();
+          client
+              .send("DELETE", "/encode/jobs/" + id, new byte[0], train)
+              .expectProblem(403, "FORBIDDEN", "not known", "admin");
+          client
+              .send("DELETE", "/encode/jobs/" + id, new byte[0], admin)
+              .expectProblem(409, "JOB_FINISHED");
+        }
+      }
+    }
+  }
+
+  private static void insertJob(Connection database, String id) throws SQLException {
+    insert(
+        database,
+        "job (id, kind, codebook, version, state, request, parameters, idempotency_key,"
+            + " request_hash, created_at, finished_at)",
+        id,
+        "encoding",
+        "default",
+        1,
+        "succeeded",
+        "{}",
+        "{}",
+        "key of " + id,
+        "hash",
+        "2026-11-22T10:00:00.000Z",
+        "2026-11-26T11:00:00.000Z");
   }
 
   private static void insert(Connection database, String into, Object... values)
