@@ -221,6 +221,7 @@ class CodebookController {
   @ApiResponse(responseCode = "201", description = "stored; Location names the version")
   @ProblemResponse(status = "400", codes = "INVALID_PARAMETER, UNKNOWN_PARAMETER, MALFORMED_BODY")
   @ProblemResponse(status = "408", codes = "REQUEST_TIMEOUT")
+  @ProblemResponse(status = "409", codes = "TOO_MANY_CODEBOOKS")
   @ProblemResponse(status = "413", codes = "PAYLOAD_TOO_LARGE")
   @ProblemResponse(status = "415", codes = "UNSUPPORTED_MEDIA_TYPE")
   @ProblemResponse(status = "422", codes = "INVALID_CODEBOOK, MEMORY_BUDGET_EXCEEDED")
@@ -239,6 +240,7 @@ class CodebookController {
     requireContentType(request);
     CodebookRegistry.requireName("codebook", name);
     QueryParameters.requireKnown(request, Set.of("activate", EmbeddingModel.PARAMETER));
+    registry.requireRoom(name);
     var body = LimitedInputStream.ofUpload(request, maxUploadBytes, bodyTimeout);
     int version =
         uploads.use(
@@ -329,5 +331,18 @@ class CodebookController {
       @Parameter(example = "default") @PathVariable String name,
       @Parameter(example = "1") @PathVariable int version) {
     registry.delete(name, version);
+  }
+
+  @DeleteMapping("/codebooks/{name}")
+  @ResponseStatus(HttpStatus.NO_CONTENT)
+  @Operation(
+      summary = "Deletes a codebook with all versions and aliases",
+      description =
+          "Also the version that is served. Refused while an unfinished job is about the codebook."
+              + " The numbers of its versions are not given again.")
+  @ProblemResponse(status = "404", codes = "UNKNOWN_CODEBOOK")
+  @ProblemResponse(status = "409", codes = "VERSION_IN_USE")
+  void delete(@Parameter(example = "default") @PathVariable String name) {
+    registry.delete(name);
   }
 }

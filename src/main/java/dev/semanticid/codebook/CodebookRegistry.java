@@ -6,9 +6,11 @@ import dev.semanticid.core.compute.ComputeBackend;
 import dev.semanticid.core.compute.WorkerPool;
 import dev.semanticid.core.evaluation.QuantizationReport;
 import dev.semanticid.core.quantizer.Codebook;
+import dev.semanticid.core.quantizer.Provenance;
 import dev.semanticid.core.quantizer.ResidualQuantizer;
 import dev.semanticid.core.quantizer.Screening;
 import dev.semanticid.job.JobStore;
+import dev.semanticid.system.Masked;
 import dev.semanticid.system.MemoryBudget;
 import dev.semanticid.system.ProblemCode;
 import dev.semanticid.system.ProblemException;
@@ -77,6 +79,7 @@ public class CodebookRegistry implements DisposableBean {
   private final EncodingMeters meters;
   private final Counter swaps;
   private final int keptVersions;
+  private final int mostNames;
   private boolean started;
 
   private final Map<String, ServedCodebook> active = new ConcurrentHashMap<>();
@@ -123,6 +126,7 @@ public class CodebookRegistry implements DisposableBean {
             properties.codebooks().pinned(),
             Math.min(properties.codebooks().pinnedMemory().toBytes(), memory.total()));
     this.keptVersions = properties.codebooks().keep();
+    this.mostNames = properties.codebooks().maxNames();
     follow();
     this.started = true;
   }
@@ -152,11 +156,28 @@ public class CodebookRegistry implements DisposableBean {
         retired.release();
       }
     }
+    retainMeters(now);
     for (ServedCodebook served : pinned.all(identity())) {
       if (!store.exists(served.name(), served.version())) {
         pinned.remove(served.name(), served.version());
       }
     }
+  }
+
+  /** Only codebooks that have an active version have meters. */
+  private void retainMeters(Map<String, Map<String, Integer>> aliasesNow) {
+    var names = new TreeSet<String>();
+    aliasesNow.forEach((name, of) -> {
+      if (of.containsKey(ACTIVE)) {
+        names.add(name);
+      }
+    });
+    meters.retain(names);
+  }
+
+  /** Records how a row that was sampled was encoded. */
+  void sampled(String name, float[] margins, double residual) {
+    meters.sampled(name, margins, residual);
   }
 
   private void follow(String name, int version) {
@@ -327,6 +348,39 @@ public class CodebookRegistry implements DisposableBean {
   }
 
   /**
+   * Refuses one more codebook if there are as many as may be. Codebooks that unfinished jobs are
+   * about count as if they were there, so that a training does not end without room for its result.
+   *
+   * @throws ProblemException {@code TOO_MANY_CODEBOOKS} if there is none of that name and no room
+   */
+  public void requireRoom(String name) {
+    requireRoom(name, jobs.unfinishedCodebooks());
+  }
+
+  private void requireRoom(String name, List<String> expected) {
+    var others = new TreeSet<String>(store.names());
+    if (others.contains(name)) {
+      return;
+    }
+    others.addAll(expected);
+    others.remove(name);
+    if (others.size() >= mostNames) {
+      throw tooMany(name, others.size());
+    }
+  }
+
+  private ProblemException tooMany(String name, int there) {
+    return new ProblemException(
+            ProblemCode.TOO_MANY_CODEBOOKS,
+            "codebook '%s' would be one more than semantic-id.codebooks.max-names allows, %d; there are"
+                    .formatted(name, mostNames)
+                + " %d, those of unfinished jobs included; DELETE /codebooks/{name} makes room"
+                    .formatted(there))
+        .with("expected", mostNames)
+        .with("actual", there);
+  }
+
+  /**
    * Makes sure that a version is there and stays until the caller's transaction has ended, such as
    * one that stores a job which needs it.
    */
@@ -405,6 +459,8 @@ public class CodebookRegistry implements DisposableBean {
    * @param activate whether it shall be served from now on, by the same transaction
    * @param withinTransaction is told the version's number before the transaction is committed
    * @return the version's number
+   * @throws ProblemException {@code TOO_MANY_CODEBOOKS} if it would be the first of one more name
+   *     than may be
    */
   public synchronized int publish(
       String name,
@@ -412,12 +468,21 @@ public class CodebookRegistry implements DisposableBean {
       @Nullable QuantizationReport report,
       boolean activate,
       IntConsumer withinTransaction) {
+    requireRoom(name, List.of());
+    Codebook masked = codebook.withProvenance(masked(codebook.provenance()));
     int version =
         activate
-            ? publishActive(name, codebook, report, withinTransaction)
-            : store.insert(name, codebook, report, null, withinTransaction);
+            ? publishActive(name, masked, report, withinTransaction)
+            : store.insert(name, masked, report, null, withinTransaction);
     forget(name);
     return version;
+  }
+
+  /** What is stored is shown, and handed out with the tensors. */
+  private static Provenance masked(Provenance provenance) {
+    var values = new TreeMap<>(provenance.values());
+    values.replaceAll((name, value) -> Masked.text(value));
+    return Provenance.of(values);
   }
 
   private int publishActive(
@@ -509,17 +574,30 @@ public class CodebookRegistry implements DisposableBean {
     store.delete(
         name,
         version,
-        () -> {
-          List<String> users = jobs.using(name, version);
-          if (!users.isEmpty()) {
-            throw new ProblemException(
-                    ProblemCode.VERSION_IN_USE,
-                    "version %d of codebook '%s' cannot be deleted while it is used by job %s"
-                        .formatted(version, name, String.join(", ", users)))
-                .with("jobs", users);
-          }
-        });
+        () ->
+            requireUnused(
+                "version %d of codebook '%s'".formatted(version, name), jobs.using(name, version)));
     pinned.remove(name, version);
+  }
+
+  /**
+   * Deletes a codebook that no unfinished job is about, with all versions and aliases. Requests
+   * that have begun with one of them end with it.
+   */
+  synchronized void delete(String name) {
+    store.delete(name, () -> requireUnused("codebook '%s'".formatted(name), jobs.about(name)));
+    LOG.info("codebook {} is deleted", name);
+    follow();
+  }
+
+  private static void requireUnused(String what, List<String> users) {
+    if (!users.isEmpty()) {
+      throw new ProblemException(
+              ProblemCode.VERSION_IN_USE,
+              "%s cannot be deleted while it is used by job %s"
+                  .formatted(what, String.join(", ", users)))
+          .with("jobs", users);
+    }
   }
 
   /** The quantizer of the active version, for measuring it, if there is one. */

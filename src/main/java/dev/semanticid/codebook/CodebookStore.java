@@ -5,6 +5,7 @@ import dev.semanticid.core.format.CodebookFormat;
 import dev.semanticid.core.quantizer.Codebook;
 import dev.semanticid.system.ChunkTable;
 import dev.semanticid.system.EmbeddingModel;
+import dev.semanticid.system.Masked;
 import dev.semanticid.system.ProblemCode;
 import dev.semanticid.system.ProblemException;
 import java.io.IOException;
@@ -183,6 +184,25 @@ class CodebookStore {
     });
   }
 
+  /**
+   * Deletes all versions and aliases of a codebook. The numbers of its versions are not given
+   * again.
+   *
+   * @param withinTransaction is done first, while nobody else changes anything about the codebook
+   * @throws ProblemException if there is none of the name
+   */
+  void delete(String name, Runnable withinTransaction) {
+    transactions.executeWithoutResult(status -> {
+      lock(name);
+      if (!isThere(name)) {
+        throw unknownVersion(name, CodebookRegistry.ACTIVE);
+      }
+      withinTransaction.run();
+      jdbc.sql("DELETE FROM codebook_alias WHERE name = ?").param(name).update();
+      jdbc.sql("DELETE FROM codebook_version WHERE name = ?").param(name).update();
+    });
+  }
+
   /** Where all aliases of all codebooks point: by the codebook's name, then by the alias. */
   Map<String, Map<String, Integer>> aliases() {
     var aliases = new HashMap<String, Map<String, Integer>>();
@@ -193,6 +213,15 @@ class CodebookStore {
               .put(row.getString(2), row.getInt(3));
         });
     return aliases;
+  }
+
+  /** Whether a codebook has a version. */
+  boolean isThere(String name) {
+    return jdbc.sql("SELECT COUNT(*) FROM codebook_version WHERE name = ?")
+            .param(name)
+            .query(Integer.class)
+            .single()
+        > 0;
   }
 
   /** Whether a version is there. */
@@ -300,6 +329,13 @@ class CodebookStore {
     return row.getString(1);
   }
 
+  /** As clients see it; earlier versions of the service stored secrets in addresses. */
+  private Map<String, String> provenance(String stored) {
+    Map<String, String> shown = json.readValue(stored, new TypeReference<Map<String, String>>() {});
+    shown.replaceAll((name, value) -> Masked.text(value));
+    return shown;
+  }
+
   private CodebookVersion version(ResultSet row, int index) throws SQLException {
     String name = row.getString("name");
     int version = row.getInt("version");
@@ -314,7 +350,7 @@ class CodebookStore {
         row.getInt("beam_size"),
         row.getInt("weighted") != 0,
         row.getString("embedding_model"),
-        json.readValue(row.getString("provenance"), new TypeReference<Map<String, String>>() {}),
+        provenance(row.getString("provenance")),
         report == null ? null : json.readValue(report, QuantizationReport.class),
         row.getLong("size_bytes"),
         Instant.parse(row.getString("created_at")),

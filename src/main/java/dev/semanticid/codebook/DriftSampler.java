@@ -5,7 +5,6 @@ import dev.semanticid.core.quantizer.Codebook;
 import dev.semanticid.core.quantizer.QuantizationDetails;
 import dev.semanticid.core.vector.VectorBatch;
 import dev.semanticid.system.BackgroundThreads;
-import io.micrometer.core.instrument.MeterRegistry;
 import java.time.Duration;
 import java.util.Arrays;
 import java.util.concurrent.ArrayBlockingQueue;
@@ -30,7 +29,7 @@ public final class DriftSampler implements DisposableBean {
   /** The pause after a row as a multiple of the time that it took. */
   private static final int PAUSE_FACTOR = 200;
 
-  private final MeterRegistry meters;
+  private final CodebookRegistry registry;
   private final WorkerPool pool;
   private final AtomicBoolean busy = new AtomicBoolean();
   private volatile long next = System.nanoTime();
@@ -44,8 +43,8 @@ public final class DriftSampler implements DisposableBean {
           new BackgroundThreads("drift"),
           new ThreadPoolExecutor.DiscardPolicy());
 
-  DriftSampler(MeterRegistry meters, @Qualifier("jobs") WorkerPool pool) {
-    this.meters = meters;
+  DriftSampler(CodebookRegistry registry, @Qualifier("jobs") WorkerPool pool) {
+    this.registry = registry;
     this.pool = pool;
   }
 
@@ -72,16 +71,7 @@ public final class DriftSampler implements DisposableBean {
     long began = System.nanoTime();
     try {
       var details = QuantizationDetails.of(codebook, vector, code, true, pool);
-      for (int level = 0; level < code.length; level++) {
-        float margin = details.margins()[level];
-        if (Float.isFinite(margin)) {
-          EncodingMeters.margin(meters, name, level).record(margin);
-        }
-      }
-      double residual = residual(codebook, details);
-      if (Double.isFinite(residual)) {
-        EncodingMeters.residual(meters, name).record(residual);
-      }
+      registry.sampled(name, details.margins(), residual(codebook, details));
     } finally {
       long now = System.nanoTime();
       next = now + Math.max(SHORTEST_PAUSE_NANOS, PAUSE_FACTOR * (now - began));

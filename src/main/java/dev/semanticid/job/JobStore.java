@@ -355,6 +355,21 @@ public class JobStore {
         .list();
   }
 
+  /** Unfinished jobs, of any kind, that are about a codebook. */
+  public List<String> about(String codebook) {
+    return jdbc.sql("SELECT id FROM job WHERE codebook = ? AND " + UNFINISHED)
+        .param(codebook)
+        .query((row, index) -> String.valueOf(row.getString(1)))
+        .list();
+  }
+
+  /** The codebooks that unfinished jobs, of any kind, are about. */
+  public List<String> unfinishedCodebooks() {
+    return jdbc.sql("SELECT DISTINCT codebook FROM job WHERE " + UNFINISHED)
+        .query((row, index) -> String.valueOf(row.getString(1)))
+        .list();
+  }
+
   /** All unfinished jobs of a kind, whoever holds them. */
   public List<Job> unfinished(String kind) {
     return jdbc.sql("SELECT * FROM job WHERE kind = ? AND " + UNFINISHED)

@@ -76,8 +76,10 @@ public enum ProblemCode {
   PAYLOAD_TOO_LARGE(HttpStatus.CONTENT_TOO_LARGE),
   /** An alias that is not where the client expected it. */
   ALIAS_CONFLICT(HttpStatus.CONFLICT),
-  /** A version that an alias points to, or that an unfinished job uses. */
+  /** A version that an alias points to, or a version or codebook that an unfinished job uses. */
   VERSION_IN_USE(HttpStatus.CONFLICT),
+  /** One more codebook than there may be. */
+  TOO_MANY_CODEBOOKS(HttpStatus.CONFLICT),
   /** Another training of the codebook is under way. */
   TRAINING_IN_PROGRESS(HttpStatus.CONFLICT),
   /** A job that has ended already. */

@@ -213,12 +213,14 @@ public record SemanticIdProperties(
    * @param pinnedMemory memory that they may take in all; one may always stay
    * @param keep most versions of a codebook that are kept beside those that have an alias or are
    *     used by a job; 0 keeps all
+   * @param maxNames most codebooks, each with any number of versions
    */
   public record Codebooks(
       @DefaultValue("1GB") DataSize maxUploadSize,
       @DefaultValue("4") int pinned,
       @DefaultValue("1GB") DataSize pinnedMemory,
-      @DefaultValue("0") int keep) {
+      @DefaultValue("0") int keep,
+      @DefaultValue("1000") int maxNames) {
     public Codebooks {
       require(
           maxUploadSize.toBytes() > 0,
@@ -228,6 +230,7 @@ public record SemanticIdProperties(
           !pinnedMemory.isNegative(),
           "semantic-id.codebooks.pinned-memory must not be negative, got " + pinnedMemory);
       require(keep >= 0, "semantic-id.codebooks.keep must not be negative, got " + keep);
+      require(maxNames >= 1, "semantic-id.codebooks.max-names must be at least 1, got " + maxNames);
     }
   }
 

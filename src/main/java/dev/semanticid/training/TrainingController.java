@@ -366,7 +366,9 @@ class TrainingController {
       codes = "MALFORMED_JSON, MALFORMED_BODY, INVALID_PARAMETER, UNKNOWN_PARAMETER")
   @ProblemResponse(status = "403", codes = "SOURCE_FORBIDDEN")
   @ProblemResponse(status = "404", codes = "UNKNOWN_CODEBOOK, UNKNOWN_VERSION")
-  @ProblemResponse(status = "409", codes = "TRAINING_IN_PROGRESS, EMBEDDING_MODEL_MISMATCH")
+  @ProblemResponse(
+      status = "409",
+      codes = "TRAINING_IN_PROGRESS, TOO_MANY_CODEBOOKS, EMBEDDING_MODEL_MISMATCH")
   @ProblemResponse(status = "408", codes = "REQUEST_TIMEOUT")
   @ProblemResponse(status = "413", codes = "PAYLOAD_TOO_LARGE")
   @ProblemResponse(status = "415", codes = "UNSUPPORTED_MEDIA_TYPE")
@@ -410,7 +412,7 @@ class TrainingController {
     TrainingParameters parameters = TrainingParameters.ofQuery(request.getParameterMap(), json);
     String key = JobRequest.requireKey(request.getHeader(JobRequest.IDEMPOTENCY_KEY));
     Client client = Client.of(request);
-    service.requireIdle(parameters.codebook(), client, key);
+    service.requireTrainable(parameters.codebook(), client, key);
     String model = embeddingModel(parameters, request);
     StartVersion start = work.start(parameters, model);
     var body = LimitedInputStream.ofUpload(request, maxUploadBytes, bodyTimeout);
@@ -491,7 +493,7 @@ class TrainingController {
     Storage.requireWithoutSecrets(source.uri(), ProblemCode.UNSUPPORTED_SOURCE);
     String key = JobRequest.requireKey(request.getHeader(JobRequest.IDEMPOTENCY_KEY));
     Client client = Client.of(request);
-    service.requireIdle(parameters.codebook(), client, key);
+    service.requireTrainable(parameters.codebook(), client, key);
     String model = embeddingModel(parameters, request);
     var training = new StoredTraining(parameters.stored(), source, null, null, null, model);
     // Before anything is looked for that may be gone by now.

@@ -58,9 +58,15 @@ class TrainingService {
     spool.retain(uploads);
   }
 
-  /** Refuses early what {@link #submit} would refuse: a codebook with an unfinished job. */
-  void requireIdle(String codebook, Client client, @Nullable String idempotencyKey) {
+  /**
+   * Refuses early what {@link #submit} would refuse: a codebook with an unfinished job, or one more
+   * codebook than there may be. A request by an idempotency key that is known is not refused.
+   */
+  void requireTrainable(String codebook, Client client, @Nullable String idempotencyKey) {
     runner.requireIdle(codebook, client.name(), idempotencyKey);
+    if (!runner.mayBeKnown(client.name(), idempotencyKey)) {
+      registry.requireRoom(codebook);
+    }
   }
 
   /** All settings in effect, as clients see them. */
@@ -128,6 +134,7 @@ class TrainingService {
     return runner.submit(
         request,
         () -> {
+          registry.requireRoom(codebook);
           if (start != null) {
             registry.keep(codebook, start.number());
           }

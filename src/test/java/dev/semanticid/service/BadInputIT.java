@@ -1163,7 +1163,8 @@ class BadInputIT {
     client.delete("/encode").expectProblem(405, "METHOD_NOT_ALLOWED", "DELETE");
     client.put("/train", "{}").expectProblem(405, "METHOD_NOT_ALLOWED", "PUT");
     client.post("/codebooks", "{}").expectProblem(405, "METHOD_NOT_ALLOWED", "POST");
-    client.delete("/codebooks/default").expectProblem(405, "METHOD_NOT_ALLOWED", "DELETE");
+    client.put("/codebooks/default", "{}").expectProblem(405, "METHOD_NOT_ALLOWED", "PUT");
+    client.delete("/codebooks").expectProblem(405, "METHOD_NOT_ALLOWED", "DELETE");
   }
 
   @ParameterizedTest

@@ -63,6 +63,7 @@ class SecurityIT {
               Map.entry("GET /codebooks/{name}/reports", "any"),
               Map.entry("GET /codebooks/{name}/versions/{version}", "any"),
               Map.entry("GET /codebooks/{name}/versions/{version}.safetensors", "any"),
+              Map.entry("DELETE /codebooks/{name}", "admin"),
               Map.entry("POST /codebooks/{name}/versions", "admin"),
               Map.entry("PUT /codebooks/{name}/aliases/{alias}", "admin"),
               Map.entry("DELETE /codebooks/{name}/aliases/{alias}", "admin"),
