@@ -91,13 +91,17 @@ public final class Masked {
     if (at.lookingAt()) {
       return uri.substring(0, begin) + MASK + "@" + uri.substring(begin + at.end());
     }
-    Matcher colon = COLON.matcher(authority);
+    boolean s3 = name.startsWith("s3");
+    if (slashes == 0 && !s3) {
+      return uri; // no authority, unless an @ says that there is one
+    }
     // The colons of an IPv6 address are within brackets.
-    if ((name.isEmpty() && slashes == 0) || !colon.find(Math.max(0, authority.indexOf(']')))) {
+    Matcher colon = COLON.matcher(authority);
+    if (!colon.find(Math.max(0, authority.indexOf(']')))) {
       return uri;
     }
     boolean port = PORT.matcher(authority.substring(colon.start())).matches();
-    if (port && !name.startsWith("s3")) {
+    if (port && !s3) {
       return uri;
     }
     // A password that has a slash itself, as Amazon's keys do.
