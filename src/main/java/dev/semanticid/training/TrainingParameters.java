@@ -42,6 +42,9 @@ final class TrainingParameters {
   /** Stands for the number of rows of data that have not been opened: more than are trained on. */
   static final long ANY_ROWS = Integer.MAX_VALUE;
 
+  /** The address of the source, which is checked where it is read. */
+  private static final String SOURCE_URI = "source.uri";
+
   /** The most elements of an array. */
   private static final int LARGEST_ARRAY = Integer.MAX_VALUE - 8;
 
@@ -179,7 +182,7 @@ final class TrainingParameters {
 
   /** The source, if one is named. */
   Optional<SourceSpec> source() {
-    return string("source.uri")
+    return string(SOURCE_URI)
         .map(uri ->
             new SourceSpec(
                 uri,
@@ -198,7 +201,10 @@ final class TrainingParameters {
     return value(
         name,
         "be a string without control characters and line breaks",
-        node -> node.isString() && PlainText.isOneLine(node.asString()) ? node.asString() : null);
+        node ->
+            node.isString() && (name.equals(SOURCE_URI) || PlainText.isOneLine(node.asString()))
+                ? node.asString()
+                : null);
   }
 
   /** A whole number, if given. */

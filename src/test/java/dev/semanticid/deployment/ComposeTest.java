@@ -8,6 +8,7 @@ import java.nio.file.Path;
 import java.nio.file.attribute.PosixFilePermissions;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 import java.util.TreeMap;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
@@ -28,28 +29,30 @@ class ComposeTest {
     Map<?, ?> file =
         new Yaml(new SafeConstructor(new LoaderOptions()))
             .load(Files.readString(Path.of("docker-compose.yml")));
-    return (Map<?, ?>) file.get("services");
+    return member(file, "services");
   }
 
   private static Map<?, ?> service(String name) throws IOException {
-    return (Map<?, ?>) services().get(name);
+    return member(services(), name);
+  }
+
+  private static Map<?, ?> member(Map<?, ?> map, String name) {
+    return (Map<?, ?>) Objects.requireNonNull(map.get(name), name);
   }
 
   @Test
   void networks_keepGrafanaFromServiceAndDatabase() throws IOException {
-    assertThat((List<?>) service("semantic-id").get("networks"))
-        .isEqualTo(List.of("database", "metrics"));
-    assertThat((List<?>) service("postgres").get("networks")).isEqualTo(List.of("database"));
-    assertThat((List<?>) service("prometheus").get("networks"))
-        .isEqualTo(List.of("metrics", "dashboards"));
-    assertThat((List<?>) service("grafana").get("networks")).isEqualTo(List.of("dashboards"));
+    assertThat(service("semantic-id").get("networks")).isEqualTo(List.of("database", "metrics"));
+    assertThat(service("postgres").get("networks")).isEqualTo(List.of("database"));
+    assertThat(service("prometheus").get("networks")).isEqualTo(List.of("metrics", "dashboards"));
+    assertThat(service("grafana").get("networks")).isEqualTo(List.of("dashboards"));
     assertThat(services()).hasSize(4);
   }
 
   @Test
   void ports_areOpenToThisMachineAlone() throws IOException {
     for (Object service : services().values()) {
-      Object ports = ((Map<?, ?>) service).get("ports");
+      Object ports = ((Map<?, ?>) Objects.requireNonNull(service)).get("ports");
       for (Object port : ports == null ? List.of() : (List<?>) ports) {
         assertThat(port.toString()).startsWith("127.0.0.1:");
       }
@@ -70,10 +73,8 @@ class ComposeTest {
     assertThat(Files.readAllLines(Path.of(".env.example")))
         .contains("SEMANTIC_ID_DATABASE_PASSWORD=", "GRAFANA_ADMIN_PASSWORD=");
     assertThat(Files.readAllLines(Path.of(".gitignore"))).contains("/.env");
-    assertThat(((Map<?, ?>) service("postgres").get("environment")).get("POSTGRES_PASSWORD"))
-        .isEqualTo(
-            ((Map<?, ?>) service("semantic-id").get("environment"))
-                .get("SPRING_DATASOURCE_PASSWORD"));
+    assertThat(member(service("postgres"), "environment").get("POSTGRES_PASSWORD"))
+        .isEqualTo(member(service("semantic-id"), "environment").get("SPRING_DATASOURCE_PASSWORD"));
   }
 
   @Test

@@ -195,7 +195,6 @@ class HostileSourcesIT {
     assertThat(service.log().lines()).noneMatch(line -> line.startsWith("forged"));
   }
 
-  /** A name in a file reaches the log by the failure of a job, on one line. */
   @Test
   void lineBreaks_inHeaders_reachNeitherLogNorAnswer() {
     for (String header : List.of("X-Request-Id", "Idempotency-Key", "X-Embedding-Model")) {
@@ -332,7 +331,9 @@ class HostileSourcesIT {
     client
         .post("/train", "{\"source\": {\"uri\": \"%s\"}}".formatted(at("wide.parquet")))
         .expectProblem(422, "MEMORY_BUDGET_EXCEEDED", 3072, 700_000);
-    train(at("wide.parquet")).expect(422);
+    // With small settings the same rows fit.
+    assertThat(client.awaitJob(train(at("wide.parquet"))).path("state").asString())
+        .isEqualTo("succeeded");
     encode(at("wide.parquet"), at("out.npy")).expectProblem(422, "DIMENSION_MISMATCH", D, 700_000);
     Files.delete(root.resolve("wide.parquet"));
   }
