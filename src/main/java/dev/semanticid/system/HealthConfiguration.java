@@ -1,5 +1,8 @@
 package dev.semanticid.system;
 
+import io.micrometer.core.instrument.Meter;
+import io.micrometer.core.instrument.Tags;
+import io.micrometer.core.instrument.config.MeterFilter;
 import java.util.Collection;
 import org.jspecify.annotations.Nullable;
 import org.springframework.beans.factory.config.BeanPostProcessor;
@@ -9,7 +12,7 @@ import org.springframework.context.annotation.Bean;
 import org.springframework.context.annotation.Configuration;
 
 /**
- * Keeps details of the machine out of health. What Spring Boot's indicators say in texts are paths,
+ * Keeps details of the machine out of health and metrics. What Spring Boot's indicators say in texts are paths,
  * names of certificates, and messages of exceptions with addresses in them; the log has these.
  */
 @Configuration(proxyBeanMethods = false)
@@ -24,6 +27,19 @@ class HealthConfiguration {
         return bean instanceof HealthIndicator indicator && !isOurs(bean)
             ? (HealthIndicator) () -> inNumbers(indicator.health())
             : bean;
+      }
+    };
+  }
+
+  /** The space of the data directory is told, and where that lies is not. */
+  @Bean
+  static MeterFilter diskWithoutPath() {
+    return new MeterFilter() {
+      @Override
+      public Meter.Id map(Meter.Id id) {
+        return id.getName().startsWith("disk.")
+            ? id.replaceTags(Tags.of("path", "data-dir"))
+            : id;
       }
     };
   }

@@ -46,7 +46,8 @@ class JobOwnersIT {
             "-XX:+ExitOnOutOfMemoryError",
             "--semantic-id.data-root=" + folder,
             "--semantic-id.security.api-keys-file=" + keys.write(),
-            "--spring.security.oauth2.resourceserver.jwt.issuer-uri=" + issuer.uri());
+            issuer.arguments()[0],
+            issuer.arguments()[1]);
     client = service.client();
     Files.write(folder.resolve("rows.npy"), Embeddings.npy(ROWS));
     awaitState(train("default", SMALL, pipeline).expect(202).header("Location"), "succeeded");

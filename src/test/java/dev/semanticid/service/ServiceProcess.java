@@ -254,11 +254,6 @@ final class ServiceProcess implements AutoCloseable {
     return String.join("\n", lines.subList(Math.max(0, lines.size() - 40), lines.size()));
   }
 
-  /** Its data directory. */
-  Path dataDir() {
-    return dataDir;
-  }
-
   /** Names of the files in its upload spool. */
   List<String> spooled() {
     try (var files = Files.list(dataDir.resolve("spool"))) {
