@@ -294,8 +294,9 @@ final class TrainingParameters {
   }
 
   /**
-   * Refuses data of a shape that they announce and need not have: does all that {@link #request}
-   * does and takes no time in proportion to the rows.
+   * Refuses data whose header announces a shape that no training can have. It takes no time in
+   * proportion to the rows: whether as many come as are announced is not known yet, and {@link
+   * #request} follows when they have come.
    *
    * @throws ProblemException if a parameter cannot be, or does not fit the data
    */
@@ -328,7 +329,7 @@ final class TrainingParameters {
           .with("expected", stated.get())
           .with("actual", dimension);
     }
-    requirePossible(rows, dimension);
+    requirePossible(counted ? rows : 0, dimension);
     // Of any dimension: no default depends on it.
     ResidualQuantizerConfig defaults = ResidualQuantizerConfig.reference(1);
     List<Integer> widths = widths(start);
