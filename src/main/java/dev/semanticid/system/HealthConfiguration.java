@@ -12,8 +12,9 @@ import org.springframework.context.annotation.Bean;
 import org.springframework.context.annotation.Configuration;
 
 /**
- * Keeps details of the machine out of health and metrics. What Spring Boot's indicators say in texts are paths,
- * names of certificates, and messages of exceptions with addresses in them; the log has these.
+ * Keeps details of the machine out of health and metrics. What Spring Boot's indicators say in
+ * texts are paths, names of certificates, and messages of exceptions with addresses in them; the
+ * log has these.
  */
 @Configuration(proxyBeanMethods = false)
 class HealthConfiguration {
@@ -37,9 +38,7 @@ class HealthConfiguration {
     return new MeterFilter() {
       @Override
       public Meter.Id map(Meter.Id id) {
-        return id.getName().startsWith("disk.")
-            ? id.replaceTags(Tags.of("path", "data-dir"))
-            : id;
+        return id.getName().startsWith("disk.") ? id.replaceTags(Tags.of("path", "data-dir")) : id;
       }
     };
   }

@@ -7,7 +7,9 @@ import io.micrometer.core.instrument.simple.SimpleMeterRegistry;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.HashMap;
+import java.util.List;
 import java.util.Map;
 import java.util.Set;
 import org.junit.jupiter.api.AfterEach;
@@ -22,23 +24,27 @@ class ScratchSpaceTest {
   private static final long MB = 1 << 20;
 
   @TempDir private Path data;
-  private DataDirectory directory;
+  private final List<DataDirectory> opened = new ArrayList<>();
 
   private ScratchSpace scratch(String... settings) {
     var values = new HashMap<String, String>(Map.of("semantic-id.data-dir", data.toString()));
     for (String setting : settings) {
-      values.put("semantic-id.scratch." + setting.split("=")[0], setting.split("=")[1]);
+      String[] nameAndValue = setting.split("=", 2);
+      values.put("semantic-id.scratch." + nameAndValue[0], nameAndValue[1]);
     }
     var properties =
         new Binder(new MapConfigurationPropertySource(values))
             .bindOrCreate("semantic-id", SemanticIdProperties.class);
-    directory = new DataDirectory(properties);
+    var directory = new DataDirectory(properties);
+    opened.add(directory);
     return new ScratchSpace(directory, properties, new SimpleMeterRegistry());
   }
 
   @AfterEach
   void close() throws IOException {
-    directory.close();
+    for (DataDirectory directory : opened) {
+      directory.close();
+    }
   }
 
   private static void requireNoRoom(Runnable reserves, String... named) {

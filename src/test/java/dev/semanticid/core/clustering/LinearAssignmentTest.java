@@ -18,7 +18,7 @@ import org.junit.jupiter.params.provider.ValueSource;
 /** Assignments are permutations, of a cost that no other one is below. */
 class LinearAssignmentTest {
 
-  private static final Runnable NOTHING = () -> {};
+  private static void nothing() {}
 
   private static double cost(double[][] costs, int[] assignment) {
     return IntStream.range(0, costs.length).mapToDouble(row -> costs[row][assignment[row]]).sum();
@@ -78,7 +78,7 @@ class LinearAssignmentTest {
       for (double[] row : costs) {
         Arrays.setAll(row, i -> random.nextInt(bound) - (bound == 3 ? 1 : 0));
       }
-      int[] assignment = LinearAssignment.solve(costs, NOTHING);
+      int[] assignment = LinearAssignment.solve(costs, LinearAssignmentTest::nothing);
       requirePermutation(assignment);
       assertThat(cost(costs, assignment)).isEqualTo(leastCost(costs, 0, new boolean[n]));
     }
@@ -104,7 +104,7 @@ class LinearAssignmentTest {
           }
         }
       }
-      int[] assignment = LinearAssignment.solve(costs, NOTHING);
+      int[] assignment = LinearAssignment.solve(costs, LinearAssignmentTest::nothing);
       requirePermutation(assignment);
       assertThat(cost(costs, assignment)).isCloseTo(costByJGraphT(costs), within(1e-9 * n));
     }
@@ -120,7 +120,7 @@ class LinearAssignmentTest {
         costs[row][column] = (row + 1.0) * (column + 1.0);
       }
     }
-    int[] assignment = LinearAssignment.solve(costs, NOTHING);
+    int[] assignment = LinearAssignment.solve(costs, LinearAssignmentTest::nothing);
     for (int row = 0; row < n; row++) {
       assertThat(assignment[row]).isEqualTo(n - 1 - row);
     }
@@ -128,7 +128,7 @@ class LinearAssignmentTest {
 
   @Test
   void solve_equalCosts_isAPermutation() {
-    requirePermutation(LinearAssignment.solve(new double[40][40], NOTHING));
+    requirePermutation(LinearAssignment.solve(new double[40][40], LinearAssignmentTest::nothing));
   }
 
   @Test
@@ -149,7 +149,8 @@ class LinearAssignmentTest {
 
   @Test
   void solve_notSquare_isRefused() {
-    assertThatThrownBy(() -> LinearAssignment.solve(new double[][] {{1, 2}, {3}}, NOTHING))
+    assertThatThrownBy(() ->
+            LinearAssignment.solve(new double[][] {{1, 2}, {3}}, LinearAssignmentTest::nothing))
         .hasMessage("expected 2 × 2 costs, row 1 has 1");
   }
 }
