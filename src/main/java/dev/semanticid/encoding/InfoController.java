@@ -56,7 +56,10 @@ class InfoController {
       long encodeBodyTimeoutMs,
       long trainMaxUploadBytes,
       int jobQueueSize,
-      long codebookMaxUploadBytes) {}
+      long codebookMaxUploadBytes,
+      int codebookMaxNames,
+      int maxUploads,
+      @Schema(description = "heap that all requests may take together") long requestMemoryBytes) {}
 
   @GetMapping(path = "/info", produces = MediaType.APPLICATION_JSON_VALUE)
   @Operation(summary = "Build, backend, resident codebooks with their plans, and limits")
@@ -78,6 +81,9 @@ class InfoController {
             properties.encoding().bodyTimeout().toMillis(),
             properties.training().maxUploadSize().toBytes(),
             properties.jobs().queueSize(),
-            properties.codebooks().maxUploadSize().toBytes()));
+            properties.codebooks().maxUploadSize().toBytes(),
+            properties.codebooks().maxNames(),
+            properties.scratch().maxUploads(),
+            properties.effectiveRequestMemory()));
   }
 }

@@ -226,6 +226,7 @@ class AdmissionTest {
               for (int round = 0; round < 20_000; round++) {
                 int held = 1 + random.nextInt(60);
                 try (Admission.Permit permit = admission.admit(held)) {
+                  permit.ensure(held);
                   assertThat(heldRequests.incrementAndGet()).isLessThanOrEqualTo(mostRequests);
                   assertThat(heldRows.addAndGet(held)).isLessThanOrEqualTo(mostRows);
                   try {

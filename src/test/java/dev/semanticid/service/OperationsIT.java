@@ -98,7 +98,10 @@ class OperationsIT {
             "encode_max_body_bytes",
             "train_max_upload_bytes",
             "job_queue_size",
-            "codebook_max_upload_bytes")) {
+            "codebook_max_upload_bytes",
+            "codebook_max_names",
+            "max_uploads",
+            "request_memory_bytes")) {
       assertThat(info.path("limits").path(limit).asLong(0)).as(limit).isPositive();
     }
   }
