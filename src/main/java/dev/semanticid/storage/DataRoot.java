@@ -148,8 +148,9 @@ class DataRoot {
   }
 
   /**
-   * Resolves links and {@code ..} name by name. What lies neither below the root nor on the way to
-   * it is never asked about, so that no answer tells whether it exists.
+   * Resolves links and {@code ..} name by name, so that a missing name below the root is told from
+   * everything that is outside. Whatever lies outside gets the same answer, whether it exists or
+   * not; only a path that ends below the root all the same, over a link somewhere else, is let in.
    *
    * @param configured the root as it is configured, absolute
    * @param root its real path
@@ -168,6 +169,34 @@ class DataRoot {
      * @throws IOException if the names cannot be followed for another reason
      */
     Path to(Path named) throws IOException {
+      try {
+        return followed(named);
+      } catch (OutsideException e) {
+        return backInside(named);
+      }
+    }
+
+    /**
+     * The real path of what is named outside of the root and lies below it, because a link leads
+     * there. Not with {@code ..}: {@code /etc/name/../../root/file} would tell whether there is
+     * such a name.
+     */
+    private Path backInside(Path named) throws OutsideException {
+      if (!named.equals(named.normalize())) {
+        throw new OutsideException();
+      }
+      try {
+        Path real = named.toRealPath();
+        if (real.startsWith(root)) {
+          return real;
+        }
+      } catch (IOException e) {
+        // Whatever the reason: the answer must not tell.
+      }
+      throw new OutsideException();
+    }
+
+    private Path followed(Path named) throws IOException {
       var names = new ArrayDeque<Path>();
       Path at = begin(named, names);
       // Of the names, the first ones come from a link.

@@ -241,6 +241,25 @@ class LocalStorageTest {
         ProblemCode.SOURCE_FORBIDDEN, () -> aliased.find("file://" + alias + "/../none.npy"));
   }
 
+  /** A path over a link elsewhere is good if it ends below the root; on the way nothing is told. */
+  @Test
+  void find_linkElsewhereThatLeadsInside_leads() throws IOException {
+    Files.createDirectory(root.resolve("deeper"));
+    write("deeper/a.npy", new byte[3]);
+    Path link = Files.createSymbolicLink(outside.resolve("link"), root.resolve("deeper"));
+    for (String name : List.of("a.npy", "a*")) {
+      assertThat(storage.find("file://" + link + "/" + name).getFirst().path())
+          .contains(root.resolve("deeper/a.npy"));
+    }
+    assertProblem(ProblemCode.SOURCE_FORBIDDEN, () -> storage.find("file://" + link + "/none"));
+    Files.createDirectory(outside.resolve("there"));
+    for (String name : List.of("there", "none")) {
+      assertProblem(
+          ProblemCode.SOURCE_FORBIDDEN,
+          () -> storage.find("file://%s/%s/../link/a.npy".formatted(outside, name)));
+    }
+  }
+
   private void assertForbidden(String name) {
     assertThatThrownBy(() -> storage.find(uri(name)))
         .as(name)
