@@ -85,7 +85,8 @@ final class EncodeService implements DisposableBean {
     this.matcher = matcher;
     this.memory = memory;
     this.arrays = new FloatArrays(memory.total() / IDLE_SHARE);
-    this.turns = new Semaphore(properties.effectiveThreads(), true);
+    // Half of the threads are left to those that encode.
+    this.turns = new Semaphore(Math.max(1, properties.effectiveThreads() / 2), true);
     this.drift = drift;
     this.limits = properties.encoding();
     this.rateLimit = rateLimit;
@@ -366,7 +367,9 @@ final class EncodeService implements DisposableBean {
     }
   }
 
-  /** Turns at what request threads compute themselves, as many as there are threads to encode. */
+  /**
+   * Turns at what request threads compute themselves: half as many as there are threads to encode.
+   */
   Semaphore turns() {
     return turns;
   }

@@ -9,9 +9,9 @@ import tools.jackson.core.JsonGenerator;
 import tools.jackson.databind.json.JsonMapper;
 
 /**
- * A JSON answer with rows of numbers, written piece by piece. A piece is made in memory, while the
- * request has one of a few turns, and then sent without one. So a client that reads slowly delays
- * nobody, and the answer takes no more memory than a piece.
+ * A JSON answer with rows of numbers, written piece by piece. A piece is made in memory, where
+ * there are several while the request has one of a few turns, and then sent without one. So a
+ * client that reads slowly delays nobody, and the answer takes no more memory than a piece.
  */
 final class JsonAnswer implements AutoCloseable {
 
@@ -54,17 +54,22 @@ final class JsonAnswer implements AutoCloseable {
    */
   void rows(String name, int rows, int width, RowWriter writer) throws IOException {
     int pieceRows = Math.max(1, PIECE_NUMBERS / Math.max(1, width));
+    boolean takesTurns = rows > pieceRows;
     generator.writeArrayPropertyStart(name);
     for (int begin = 0; begin < rows; begin += pieceRows) {
       int end = Math.min(rows, begin + pieceRows);
-      turns.acquireUninterruptibly();
+      if (takesTurns) {
+        turns.acquireUninterruptibly();
+      }
       try {
         for (int row = begin; row < end; row++) {
           writer.write(generator, row);
         }
         generator.flush();
       } finally {
-        turns.release();
+        if (takesTurns) {
+          turns.release();
+        }
       }
       send();
     }
