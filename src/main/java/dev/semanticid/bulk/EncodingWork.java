@@ -262,16 +262,14 @@ class EncodingWork implements JobWork {
       return true;
     }
 
-    /** Bytes of the codes of all rows; saturates instead of overflowing. */
-    private long codesBytes() {
-      long rowBytes = (long) levels * Integer.BYTES;
-      return rows > Long.MAX_VALUE / rowBytes ? Long.MAX_VALUE : rows * rowBytes;
+    /** Reserves space for the codes of all rows, as many as the source says. */
+    private void reserveCodes(Path file) {
+      scratch.reserve(file, rows, (long) levels * Integer.BYTES);
     }
 
     private void encode() throws IOException {
       int d = source.dimension();
-      // As many as the files say, before anything is written; they may say anything.
-      scratch.reserve(codes(run.job().id()), codesBytes());
+      reserveCodes(codes(run.job().id()));
       int batchRows = Math.clamp(BATCH_BYTES / (4L * d), 1, 1 << 16);
       int[] codes = new int[batchRows * levels];
       ByteBuffer bytes =
@@ -354,7 +352,7 @@ class EncodingWork implements JobWork {
     private long writeOutput() throws IOException {
       Path output = output(run.job().id());
       scratch.delete(output);
-      scratch.reserve(output, codesBytes());
+      reserveCodes(output);
       DataDirectory.create(output, StandardOpenOption.CREATE_NEW, StandardOpenOption.WRITE).close();
       try (var in = new DataInputStream(Files.newInputStream(codes(run.job().id())))) {
         switch (format(request)) {

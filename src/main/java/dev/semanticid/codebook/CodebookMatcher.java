@@ -5,7 +5,6 @@ import com.github.benmanes.caffeine.cache.Caffeine;
 import dev.semanticid.core.evaluation.CentroidMatching;
 import dev.semanticid.core.quantizer.Codebook;
 import dev.semanticid.system.MemoryBudget;
-import dev.semanticid.system.ProblemCode;
 import dev.semanticid.system.ProblemException;
 import java.util.ArrayList;
 import java.util.Collections;
@@ -67,13 +66,16 @@ public class CodebookMatcher {
       return found.levels();
     }
     if (!turn.tryAcquire()) {
-      throw new ProblemException(
-              ProblemCode.OVERLOADED,
-              "two other versions are being matched, which goes one pair after the other; try again in %d s"
-                  .formatted(RETRY_SECONDS))
-          .with(ProblemException.RETRY_AFTER, RETRY_SECONDS);
+      throw ProblemException.overloaded(
+          "two other versions are being matched, which goes one pair after the other",
+          RETRY_SECONDS);
     }
     try {
+      // By the one that had the turn before.
+      found = known.getIfPresent(pair);
+      if (found != null) {
+        return found.levels();
+      }
       charge.accept(rows(before, after));
       var levels = new ArrayList<@Nullable CentroidMatching>();
       for (int l = 0; l < before.levels(); l++) {

@@ -258,11 +258,8 @@ public class CodebookRegistry implements DisposableBean {
     }
     // One is loaded at a time. Few requests wait for it, because each holds a thread.
     if (!loads.tryAcquire()) {
-      throw new ProblemException(
-              ProblemCode.OVERLOADED,
-              "%d requests wait for versions that are not resident; try again in 1 s"
-                  .formatted(MOST_LOADS))
-          .with(ProblemException.RETRY_AFTER, 1);
+      throw ProblemException.overloaded(
+          "%d requests wait for versions that are not resident".formatted(MOST_LOADS), 1);
     }
     try {
       synchronized (pinning) {

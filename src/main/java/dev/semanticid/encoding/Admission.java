@@ -94,12 +94,10 @@ final class Admission {
     refused++;
     double perSecond = rate.getAsDouble();
     long seconds = perSecond > 0 ? Math.clamp((long) Math.ceil(rows / perSecond), 1, 60) : 1;
-    return new ProblemException(
-            ProblemCode.OVERLOADED,
-            "%d requests with %d rows are under way, %d and %d may be; try again in %d s"
-                .formatted(
-                    requests, rows, limits.maxQueuedRequests(), limits.maxQueuedRows(), seconds))
-        .with(ProblemException.RETRY_AFTER, seconds);
+    return ProblemException.overloaded(
+        "%d requests with %d rows are under way, %d and %d may be"
+            .formatted(requests, rows, limits.maxQueuedRequests(), limits.maxQueuedRows()),
+        seconds);
   }
 
   /** Rows of all requests inside. */

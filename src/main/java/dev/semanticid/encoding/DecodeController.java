@@ -135,11 +135,9 @@ class DecodeController {
     QueryParameters.requireKnown(request, PARAMETERS);
     rateLimit.require(request);
     if (!places.tryAcquire()) {
-      throw new ProblemException(
-              ProblemCode.OVERLOADED,
-              "%d requests to decode are under way, which is as many as may; try again in 1 s"
-                  .formatted(mostRequests()))
-          .with(ProblemException.RETRY_AFTER, 1);
+      throw ProblemException.overloaded(
+          "%d requests to decode are under way, which is as many as may".formatted(mostRequests()),
+          1);
     }
     try {
       answer(codebook, version, request, response);

@@ -114,8 +114,8 @@ public class Staging {
       throws IOException {
     int d = source.dimension();
     Path partial = partial(jobId);
-    // As many as the files say, before anything is written; they may say anything.
-    scratch.reserve(partial, bytes(source.rows(), d));
+    // As many as the files say, before anything is written.
+    scratch.reserve(partial, source.rows(), (long) Float.BYTES * d);
     int pieceRows = Math.clamp(PIECE_BYTES / (4L * d), 1, 1 << 16);
     float[] rows = new float[pieceRows * d];
     ByteBuffer bytes =
@@ -161,12 +161,6 @@ public class Staging {
   /** A row that is no vector, where none may be skipped. */
   public static ProblemException badRow(String defect) {
     return new ProblemException(ProblemCode.NON_FINITE_VALUE, defect);
-  }
-
-  /** Bytes of rows of float32; saturates instead of overflowing. */
-  private static long bytes(long rows, int dimension) {
-    long rowBytes = (long) Float.BYTES * dimension;
-    return rows > Long.MAX_VALUE / rowBytes ? Long.MAX_VALUE : rows * rowBytes;
   }
 
   private static void write(OutputStream out, byte[] bytes, int length) throws IOException {

@@ -87,11 +87,10 @@ public class MemoryBudget {
           .with("limit", total);
     }
     if (bytes > total - taken) {
-      throw new ProblemException(
-              ProblemCode.OVERLOADED,
-              "%s would take %d bytes of memory, other requests have taken %d of %d; try again in %d s"
-                  .formatted(what, bytes, taken, total, RETRY_SECONDS))
-          .with(ProblemException.RETRY_AFTER, RETRY_SECONDS);
+      throw ProblemException.overloaded(
+          "%s would take %d bytes of memory, other requests have taken %d of %d"
+              .formatted(what, bytes, taken, total),
+          RETRY_SECONDS);
     }
     taken += bytes;
   }

@@ -27,6 +27,18 @@ public final class ProblemException extends RuntimeException {
     this.code = code;
   }
 
+  /**
+   * Something that finds no room now and may find it later.
+   *
+   * @param detail what there is too much of, and both numbers
+   * @param seconds after which to try again
+   */
+  public static ProblemException overloaded(String detail, long seconds) {
+    return new ProblemException(
+            ProblemCode.OVERLOADED, "%s; try again in %d s".formatted(detail, seconds))
+        .with(RETRY_AFTER, seconds);
+  }
+
   /** Adds a member to the problem detail; values are JSON scalars or lists of them. */
   public ProblemException with(String name, Object value) {
     properties.put(name, value);

@@ -94,6 +94,15 @@ public class ScratchSpace {
   }
 
   /**
+   * Reserves space for a file of rows, as many as something says that may say anything.
+   *
+   * @throws ProblemException {@code INSUFFICIENT_STORAGE} if there is no room for them
+   */
+  public void reserve(Path file, long rows, long rowBytes) {
+    reserve(file, rows > Long.MAX_VALUE / rowBytes ? Long.MAX_VALUE : rows * rowBytes);
+  }
+
+  /**
    * Reserves space for a file that grows.
    *
    * @param bytes that the file will have after it is written to next
@@ -187,11 +196,10 @@ public class ScratchSpace {
    */
   public Upload beginUpload() {
     if (!uploads.tryAcquire()) {
-      throw new ProblemException(
-              ProblemCode.OVERLOADED,
-              "%d uploads are under way, which is as many as semantic-id.scratch.max-uploads allows; try again in %d s"
-                  .formatted(maxUploads, RETRY_SECONDS))
-          .with(ProblemException.RETRY_AFTER, RETRY_SECONDS);
+      throw ProblemException.overloaded(
+          "%d uploads are under way, which is as many as semantic-id.scratch.max-uploads allows"
+              .formatted(maxUploads),
+          RETRY_SECONDS);
     }
     return new Upload();
   }
