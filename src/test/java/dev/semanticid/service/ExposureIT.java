@@ -143,15 +143,14 @@ class ExposureIT {
   void management_onItsOwnPort_isForOperators() throws Exception {
     var file = new TestKeys(folder.resolve("keys.yaml"));
     String key = file.add("reader", "encode");
-    int port = ServiceProcess.freePort();
     try (ServiceProcess service =
             ServiceProcess.launch(
                 folder.resolve("data"),
                 ServiceProcess.QUICK_START,
                 "--management.server.address=127.0.0.1",
-                "--management.server.port=" + port,
+                "--management.server.port=0",
                 "--semantic-id.security.api-keys-file=" + file.write());
-        var management = new ServiceClient(port)) {
+        var management = new ServiceClient(service::managementPort)) {
       Await.until(
           "readiness",
           Duration.ofSeconds(60),
@@ -168,7 +167,9 @@ class ExposureIT {
       client.get("/info").expectProblem(401, "UNAUTHENTICATED");
       client.get("/v2/health/ready").expect(200);
       var health = new ProcessBuilder("bash", "docker/health.sh");
-      health.environment().put("MANAGEMENT_SERVER_PORT", Integer.toString(port));
+      health
+          .environment()
+          .put("MANAGEMENT_SERVER_PORT", Integer.toString(service.managementPort()));
       assertThat(health.start().waitFor()).as("health.sh").isZero();
       health.environment().put("MANAGEMENT_SERVER_PORT", Integer.toString(client.port()));
       assertThat(health.start().waitFor()).as("health.sh on the wrong port").isNotZero();

@@ -13,6 +13,7 @@ import java.nio.file.Path;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Locale;
 import java.util.Map;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
@@ -280,15 +281,15 @@ class OpenServiceIT {
 
   @Test
   void managementPort_ofItsOwn_isGuardedToo(@TempDir Path folder) {
-    int management = ServiceProcess.freePort();
     try (ServiceProcess both =
             ServiceProcess.launch(
                 folder.resolve("data"),
                 ServiceProcess.QUICK_START,
                 "--semantic-id.security.allowed-hosts=semantic-id",
                 "--management.server.address=127.0.0.1",
-                "--management.server.port=" + management);
-        var operators = new ServiceClient(management)) {
+                "--management.server.port=0");
+        var operators = new ServiceClient(both::managementPort)) {
+      int management = both.managementPort();
       Await.until(
           "readiness",
           Duration.ofSeconds(60),
@@ -347,7 +348,8 @@ class OpenServiceIT {
   /** Asserts that an answer has each of the headers once. */
   static void requireSecurityHeaders(int port, String path, String... headers) {
     var request =
-        HttpRequest.newBuilder(URI.create("http://127.0.0.1:%d%s".formatted(port, path)))
+        HttpRequest.newBuilder(
+                URI.create(String.format(Locale.ROOT, "http://127.0.0.1:%d%s", port, path)))
             .timeout(Duration.ofSeconds(20));
     if (headers.length > 0) {
       request.headers(headers);

@@ -20,8 +20,10 @@ import java.time.Duration;
 import java.util.Arrays;
 import java.util.HashMap;
 import java.util.List;
+import java.util.Locale;
 import java.util.Map;
 import java.util.Optional;
+import java.util.function.IntSupplier;
 import tools.jackson.databind.JsonNode;
 
 /** Speaks HTTP to a service on this machine. */
@@ -37,20 +39,25 @@ final class ServiceClient implements AutoCloseable {
 
   private static final Duration LIMIT = Duration.ofSeconds(30);
 
-  private final int port;
+  private final IntSupplier port;
   private final HttpClient http =
       HttpClient.newBuilder()
           .version(HttpClient.Version.HTTP_1_1)
           .connectTimeout(Duration.ofSeconds(5))
           .build();
 
-  ServiceClient(int port) {
+  /** Speaks to a port that is asked for whenever it is needed. */
+  ServiceClient(IntSupplier port) {
     this.port = port;
+  }
+
+  ServiceClient(int port) {
+    this(() -> port);
   }
 
   /** The port it speaks to. */
   int port() {
-    return port;
+    return port.getAsInt();
   }
 
   /**
@@ -116,7 +123,8 @@ final class ServiceClient implements AutoCloseable {
   /** Sends a request; an empty body is sent as none. */
   Answer send(String method, String path, byte[] body, String... headers) {
     HttpRequest.Builder request =
-        HttpRequest.newBuilder(URI.create("http://127.0.0.1:%d%s".formatted(port, path)))
+        HttpRequest.newBuilder(
+                URI.create(String.format(Locale.ROOT, "http://127.0.0.1:%d%s", port(), path)))
             .timeout(LIMIT)
             .method(
                 method,
@@ -144,7 +152,7 @@ final class ServiceClient implements AutoCloseable {
    * @param framing the header that announces the body
    */
   Answer sendRaw(String path, String contentType, String framing, byte[] body) {
-    try (var connection = new RawConnection(port)) {
+    try (var connection = new RawConnection(port())) {
       connection.head("POST " + path, "Connection: close", "Content-Type: " + contentType, framing);
       Answer answer = connection.send(body).endSending().receive();
       assertThat(connection.isEnded()).as("end of the connection behind %s", answer).isTrue();
@@ -239,13 +247,17 @@ final class ServiceClient implements AutoCloseable {
 
   /** Points {@code active} to a version. */
   void activate(String name, int version) {
-    put("/codebooks/%s/aliases/active".formatted(name), "{\"version\": %d}".formatted(version))
+    put(
+            "/codebooks/%s/aliases/active".formatted(name),
+            String.format(Locale.ROOT, "{\"version\": %d}", version))
         .expect(200);
   }
 
   /** The safetensors file of a version. */
   byte[] safetensors(String name, int version) {
-    return get("/codebooks/%s/versions/%d.safetensors".formatted(name, version)).expect(200).body();
+    return get(String.format(Locale.ROOT, "/codebooks/%s/versions/%d.safetensors", name, version))
+        .expect(200)
+        .body();
   }
 
   /** A version with its tensors, its fingerprint computed here. */
@@ -262,7 +274,7 @@ final class ServiceClient implements AutoCloseable {
 
   /** The fingerprint of a version. */
   String fingerprint(String name, int version) {
-    return get("/codebooks/%s/versions/%d".formatted(name, version))
+    return get(String.format(Locale.ROOT, "/codebooks/%s/versions/%d", name, version))
         .expect(200)
         .json()
         .path("fingerprint")

@@ -11,15 +11,18 @@ import java.time.Duration;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
+import java.util.Locale;
+import java.util.Optional;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicInteger;
+import java.util.regex.Pattern;
 import java.util.zip.CRC32;
 import java.util.zip.CheckedInputStream;
 import org.jspecify.annotations.Nullable;
 
 /**
- * The packaged service as a child process on a free port of this machine, with a data directory of
- * the test's. Its log goes to {@code target/service-logs}.
+ * The packaged service as a child process on a port of its own choice, with a data directory of the
+ * test's. Its log goes to {@code target/service-logs}.
  *
  * <p>Arguments that begin with {@code -X} or {@code -D} are the virtual machine's, {@code
  * NAME=value} is its environment, all others are the service's.
@@ -31,18 +34,20 @@ final class ServiceProcess implements AutoCloseable {
 
   private static final Duration START_LIMIT = Duration.ofSeconds(60);
   private static final AtomicInteger LOGS = new AtomicInteger();
+  private static final Pattern LISTENING = Pattern.compile("Tomcat started on port (\\d+)");
   private static @Nullable Path extracted;
 
   private final Process process;
   private final Path dataDir;
   private final Path log;
   private final ServiceClient client;
+  private volatile int mainPort;
 
-  private ServiceProcess(Process process, Path dataDir, Path log, ServiceClient client) {
+  private ServiceProcess(Process process, Path dataDir, Path log) {
     this.process = process;
     this.dataDir = dataDir;
     this.log = log;
-    this.client = client;
+    this.client = new ServiceClient(this::mainPort);
   }
 
   /** Starts the service and waits until it is ready. */
@@ -84,7 +89,7 @@ final class ServiceProcess implements AutoCloseable {
     Path jar = jar().toAbsolutePath();
     try {
       // By what is in it: the build gives every jar the same time.
-      Path folder = jar.resolveSibling("extracted-%08x".formatted(checksum(jar)));
+      Path folder = jar.resolveSibling(String.format(Locale.ROOT, "extracted-%08x", checksum(jar)));
       if (!Files.exists(folder.resolve("service.aot"))) {
         Process extraction =
             new ProcessBuilder(
@@ -133,12 +138,13 @@ final class ServiceProcess implements AutoCloseable {
   }
 
   private static ServiceProcess launchJar(Path jar, Path dataDir, String... arguments) {
-    int port = freePort();
     var command = new ArrayList<>(List.of(java()));
     command.addAll(List.of(property("service.jvm-args").trim().split("\\s+")));
     Arrays.stream(arguments).filter(ServiceProcess::isForTheJvm).forEach(command::add);
     command.addAll(List.of("-jar", jar.toString()));
-    command.add("--server.port=" + port);
+    // The service says which port it got. A port chosen here could be another program's by then.
+    command.add("--server.port=0");
+    command.add("--logging.level.org.springframework.boot.tomcat.TomcatWebServer=info");
     command.add("--semantic-id.data-dir=" + dataDir);
     if (Arrays.stream(arguments).noneMatch(a -> a.startsWith("--spring.datasource.url="))) {
       command.addAll(TestStore.arguments(dataDir));
@@ -146,7 +152,13 @@ final class ServiceProcess implements AutoCloseable {
     Arrays.stream(arguments).filter(argument -> argument.startsWith("--")).forEach(command::add);
     try {
       Path logs = Files.createDirectories(Path.of("target", "service-logs"));
-      Path log = logs.resolve("service-%d-%d.log".formatted(port, LOGS.incrementAndGet()));
+      Path log =
+          logs.resolve(
+              String.format(
+                  Locale.ROOT,
+                  "service-%d-%d.log",
+                  ProcessHandle.current().pid(),
+                  LOGS.incrementAndGet()));
       var builder =
           new ProcessBuilder(command).redirectErrorStream(true).redirectOutput(log.toFile());
       for (String argument : arguments) {
@@ -157,7 +169,7 @@ final class ServiceProcess implements AutoCloseable {
       }
       Process process = builder.start();
       Runtime.getRuntime().addShutdownHook(new Thread(process::destroyForcibly));
-      return new ServiceProcess(process, dataDir, log, new ServiceClient(port));
+      return new ServiceProcess(process, dataDir, log);
     } catch (IOException e) {
       throw new UncheckedIOException(e);
     }
@@ -192,8 +204,11 @@ final class ServiceProcess implements AutoCloseable {
           () -> {
             if (!process.isAlive()) {
               throw new AssertionError(
-                  "the service ended with %d; its log ends:\n%s"
-                      .formatted(process.exitValue(), logTail()));
+                  String.format(
+                      Locale.ROOT,
+                      "the service ended with %d; its log ends:\n%s",
+                      process.exitValue(),
+                      logTail()));
             }
             return isUp(probe);
           },
@@ -206,10 +221,44 @@ final class ServiceProcess implements AutoCloseable {
   }
 
   private boolean isUp(String probe) {
-    return client
-        .tryGet("/actuator/health/" + probe)
-        .filter(answer -> answer.status() == 200)
-        .isPresent();
+    return port(0).isPresent()
+        && client
+            .tryGet("/actuator/health/" + probe)
+            .filter(answer -> answer.status() == 200)
+            .isPresent();
+  }
+
+  /** The port of a web server of the service, in the order of their starts. */
+  private Optional<Integer> port(int index) {
+    return LISTENING
+        .matcher(log())
+        .results()
+        .map(found -> Integer.parseInt(found.group(1)))
+        .skip(index)
+        .findFirst();
+  }
+
+  private int awaitPort(int index) {
+    Await.until(
+        "a web server of the service",
+        START_LIMIT,
+        () -> port(index).isPresent() || !process.isAlive(),
+        this::logTail);
+    return port(index)
+        .orElseThrow(() -> new AssertionError("the service ended; its log ends:\n" + logTail()));
+  }
+
+  /** The port of the service, read from its log once. */
+  private int mainPort() {
+    if (mainPort == 0) {
+      mainPort = awaitPort(0);
+    }
+    return mainPort;
+  }
+
+  /** The port of a management server of its own. */
+  int managementPort() {
+    return awaitPort(1);
   }
 
   /** Speaks to it. */
@@ -229,7 +278,8 @@ final class ServiceProcess implements AutoCloseable {
 
   /** Memory of the process that is in no file, in bytes. */
   long residentBytes() {
-    try (var lines = Files.lines(Path.of("/proc/%d/status".formatted(process.pid())))) {
+    try (var lines =
+        Files.lines(Path.of(String.format(Locale.ROOT, "/proc/%d/status", process.pid())))) {
       return lines
           .filter(line -> line.startsWith("RssAnon:"))
           .mapToLong(line -> 1024 * Long.parseLong(line.replaceAll("[^0-9]", "")))

@@ -18,6 +18,7 @@ import java.security.cert.Certificate;
 import java.security.cert.X509Certificate;
 import java.time.Duration;
 import java.util.Base64;
+import java.util.Locale;
 import java.util.concurrent.atomic.AtomicReference;
 import javax.net.ssl.SSLContext;
 import javax.net.ssl.TrustManagerFactory;
@@ -32,14 +33,13 @@ class TlsIT {
   @Test
   void certificate_replacedOnDisk_isServedWithoutARestart() throws Exception {
     Certificate first = newCertificate("first");
-    int management = ServiceProcess.freePort();
     try (ServiceProcess service =
         ServiceProcess.launch(
             folder.resolve("data"),
             ServiceProcess.QUICK_START,
             // As image and chart have it: probes know nothing of certificates.
             "--management.server.address=127.0.0.1",
-            "--management.server.port=" + management,
+            "--management.server.port=0",
             "--management.server.ssl.enabled=false",
             "--server.ssl.bundle=service",
             "--spring.ssl.bundle.pem.service.reload-on-update=true",
@@ -51,7 +51,7 @@ class TlsIT {
       Certificate second = newCertificate("second");
       awaitCertificate(service, port, second);
       assertThat(second).isNotEqualTo(first);
-      try (var probe = new ServiceClient(management)) {
+      try (var probe = new ServiceClient(service.managementPort())) {
         probe.get("/actuator/health/readiness").expect(200);
       }
       assertThat(service.log()).containsOnlyOnce("Started SemanticIdApplication");
@@ -86,7 +86,8 @@ class TlsIT {
     try (HttpClient client = HttpClient.newBuilder().sslContext(context).build()) {
       HttpResponse<String> response =
           client.send(
-              HttpRequest.newBuilder(URI.create("https://127.0.0.1:%d/info".formatted(port)))
+              HttpRequest.newBuilder(
+                      URI.create(String.format(Locale.ROOT, "https://127.0.0.1:%d/info", port)))
                   .timeout(Duration.ofSeconds(10))
                   .build(),
               BodyHandlers.ofString());
