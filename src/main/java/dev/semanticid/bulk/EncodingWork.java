@@ -97,8 +97,13 @@ class EncodingWork implements JobWork {
     if (source.dimension() != dimension) {
       throw new ProblemException(
               ProblemCode.DIMENSION_MISMATCH,
-              "codebook '%s' version %d has dimension %d, the data has %d"
-                  .formatted(codebook.name(), codebook.version(), dimension, source.dimension()))
+              String.format(
+                  Locale.ROOT,
+                  "codebook '%s' version %d has dimension %d, the data has %d",
+                  codebook.name(),
+                  codebook.version(),
+                  dimension,
+                  source.dimension()))
           .with("expected", dimension)
           .with("actual", source.dimension());
     }
@@ -297,7 +302,7 @@ class EncodingWork implements JobWork {
           }
         }
         if (done != rows) {
-          throw new IOException("expected %d rows, got %d".formatted(rows, done));
+          throw new IOException(String.format(Locale.ROOT, "expected %d rows, got %d", rows, done));
         }
       }
     }
@@ -387,12 +392,13 @@ class EncodingWork implements JobWork {
             if (ids != null) {
               count = ids.read(batch, count);
               if (count == 0) {
-                throw new IOException("expected %d ids, got %d".formatted(rows, row));
+                throw new IOException(
+                    String.format(Locale.ROOT, "expected %d ids, got %d", rows, row));
               }
             }
             int length = count * levels * Integer.BYTES;
             if (in.readNBytes(bytes, 0, length) < length) {
-              throw new IOException("codes of row %d are missing".formatted(row));
+              throw new IOException(String.format(Locale.ROOT, "codes of row %d are missing", row));
             }
             ByteBuffer.wrap(bytes, 0, length)
                 .order(ByteOrder.LITTLE_ENDIAN)

@@ -3,6 +3,7 @@ package dev.semanticid.codebook;
 import dev.semanticid.core.evaluation.CentroidMatching;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Locale;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -49,8 +50,12 @@ public record CodebookComparison(
     int levels = matchings.size();
     if (before.length != after.length || before.length % levels != 0) {
       throw new IllegalArgumentException(
-          "%d and %d codes of %d levels cannot be compared"
-              .formatted(before.length, after.length, levels));
+          String.format(
+              Locale.ROOT,
+              "%d and %d codes of %d levels cannot be compared",
+              before.length,
+              after.length,
+              levels));
     }
     int rows = before.length / levels;
     boolean[] differs = new boolean[rows];

@@ -22,6 +22,7 @@ import java.io.IOException;
 import java.net.URI;
 import java.time.Duration;
 import java.util.List;
+import java.util.Locale;
 import java.util.Objects;
 import java.util.Set;
 import org.jspecify.annotations.Nullable;
@@ -195,7 +196,7 @@ class CodebookController {
         .contentLength(found.sizeBytes())
         .header(
             HttpHeaders.CONTENT_DISPOSITION,
-            "attachment; filename=\"%s-%d.safetensors\"".formatted(name, version))
+            String.format(Locale.ROOT, "attachment; filename=\"%s-%d.safetensors\"", name, version))
         .header("X-Codebook", name)
         .header("X-Codebook-Version", Integer.toString(version))
         .header("X-Codebook-Fingerprint", found.fingerprint())
@@ -248,7 +249,8 @@ class CodebookController {
             codebook ->
                 registry.publish(
                     name, withModel(codebook, embeddingModel), null, activate, number -> {}));
-    return ResponseEntity.created(URI.create("/codebooks/%s/versions/%d".formatted(name, version)))
+    return ResponseEntity.created(
+            URI.create(String.format(Locale.ROOT, "/codebooks/%s/versions/%d", name, version)))
         .body(store.require(name, version));
   }
 

@@ -20,6 +20,7 @@ import io.micrometer.core.instrument.MeterRegistry;
 import java.io.IOException;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Locale;
 import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
@@ -202,7 +203,9 @@ public class CodebookRegistry implements DisposableBean {
           "codebook {} version {} cannot be served{}",
           name,
           version,
-          current == null ? "" : ", version %d still is".formatted(current.version()),
+          current == null
+              ? ""
+              : String.format(Locale.ROOT, ", version %d still is", current.version()),
           e);
     }
   }
@@ -259,7 +262,9 @@ public class CodebookRegistry implements DisposableBean {
     // One is loaded at a time. Few requests wait for it, because each holds a thread.
     if (!loads.tryAcquire()) {
       throw ProblemException.overloaded(
-          "%d requests wait for versions that are not resident".formatted(MOST_LOADS), 1);
+          String.format(
+              Locale.ROOT, "%d requests wait for versions that are not resident", MOST_LOADS),
+          1);
     }
     try {
       synchronized (pinning) {
@@ -281,7 +286,9 @@ public class CodebookRegistry implements DisposableBean {
   private ServedCodebook loadForRequest(String name, int number) {
     long bytes = loadBytes(store.require(name, number).sizeBytes());
     return memory.with(
-        "version %d of codebook '%s'".formatted(number, name), bytes, () -> load(name, number));
+        String.format(Locale.ROOT, "version %d of codebook '%s'", number, name),
+        bytes,
+        () -> load(name, number));
   }
 
   /** Heap that a codebook's file takes while it is read and made resident, about. */
@@ -340,7 +347,12 @@ public class CodebookRegistry implements DisposableBean {
     } catch (IOException e) {
       throw new ProblemException(
           ProblemCode.CODEBOOK_UNAVAILABLE,
-          "version %d of codebook '%s' cannot be read: %s".formatted(number, name, e.getMessage()));
+          String.format(
+              Locale.ROOT,
+              "version %d of codebook '%s' cannot be read: %s",
+              number,
+              name,
+              e.getMessage()));
     }
   }
 
@@ -369,10 +381,16 @@ public class CodebookRegistry implements DisposableBean {
   private ProblemException tooMany(String name, int there) {
     return new ProblemException(
             ProblemCode.TOO_MANY_CODEBOOKS,
-            "codebook '%s' would be one more than semantic-id.codebooks.max-names allows, %d; there are"
-                    .formatted(name, mostNames)
-                + " %d, those of unfinished jobs included; DELETE /codebooks/{name} makes room"
-                    .formatted(there))
+            String.format(
+                    Locale.ROOT,
+                    "codebook '%s' would be one more than semantic-id.codebooks.max-names allows,"
+                        + " %d; there are",
+                    name,
+                    mostNames)
+                + String.format(
+                    Locale.ROOT,
+                    " %d, those of unfinished jobs included; DELETE /codebooks/{name} makes room",
+                    there))
         .with("expected", mostNames)
         .with("actual", there);
   }
@@ -403,8 +421,12 @@ public class CodebookRegistry implements DisposableBean {
     if (failure != null) {
       return new ProblemException(
           ProblemCode.CODEBOOK_UNAVAILABLE,
-          "the active version %d of codebook '%s' cannot be served: %s"
-              .formatted(failure.version(), name, failure.reason()));
+          String.format(
+              Locale.ROOT,
+              "the active version %d of codebook '%s' cannot be served: %s",
+              failure.version(),
+              name,
+              failure.reason()));
     }
     requireName("codebook", name);
     if (store.names().isEmpty()) {
@@ -426,8 +448,13 @@ public class CodebookRegistry implements DisposableBean {
     if (needed > residentHeap - taken) {
       throw new ProblemException(
               ProblemCode.MEMORY_BUDGET_EXCEEDED,
-              "the codebook takes %d bytes of heap, the resident ones take %d, and all together may take %d; give the service more heap, or delete codebooks"
-                  .formatted(needed, taken, residentHeap))
+              String.format(
+                  Locale.ROOT,
+                  "the codebook takes %d bytes of heap, the resident ones take %d, and all together"
+                      + " may take %d; give the service more heap, or delete codebooks",
+                  needed,
+                  taken,
+                  residentHeap))
           .with("expected", residentHeap - taken)
           .with("actual", needed);
     }
@@ -573,7 +600,8 @@ public class CodebookRegistry implements DisposableBean {
         version,
         () ->
             requireUnused(
-                "version %d of codebook '%s'".formatted(version, name), jobs.using(name, version)));
+                String.format(Locale.ROOT, "version %d of codebook '%s'", version, name),
+                jobs.using(name, version)));
     pinned.remove(name, version);
   }
 
@@ -639,7 +667,9 @@ public class CodebookRegistry implements DisposableBean {
     var reasons = new TreeMap<String, String>();
     failures.forEach((name, failure) -> {
       if (wanted.test(name)) {
-        reasons.put(name, "version %d: %s".formatted(failure.version(), failure.reason()));
+        reasons.put(
+            name,
+            String.format(Locale.ROOT, "version %d: %s", failure.version(), failure.reason()));
       }
     });
     return reasons;

@@ -15,8 +15,11 @@ import java.sql.ResultSet;
 import java.sql.SQLException;
 import java.time.Instant;
 import java.time.temporal.ChronoUnit;
+import java.util.ArrayList;
+import java.util.Collections;
 import java.util.HashMap;
 import java.util.List;
+import java.util.Locale;
 import java.util.Map;
 import java.util.Objects;
 import java.util.Optional;
@@ -133,12 +136,13 @@ class CodebookStore {
       if (expected != null && !expected.equals(current.orElse(null))) {
         throw new ProblemException(
                 ProblemCode.ALIAS_CONFLICT,
-                "alias '%s' of codebook '%s' was expected at version %d and is at %s"
-                    .formatted(
-                        alias,
-                        name,
-                        expected,
-                        current.map(v -> "version " + v).orElse("no version")))
+                String.format(
+                    Locale.ROOT,
+                    "alias '%s' of codebook '%s' was expected at version %d and is at %s",
+                    alias,
+                    name,
+                    expected,
+                    current.map(v -> "version " + v).orElse("no version")))
             .with("expected", expected)
             .with("actual", current.<Object>map(v -> v).orElse("none"));
       }
@@ -174,8 +178,12 @@ class CodebookStore {
       if (!found.aliases().isEmpty()) {
         throw new ProblemException(
                 ProblemCode.VERSION_IN_USE,
-                "version %d of codebook '%s' cannot be deleted while it is %s"
-                    .formatted(version, name, String.join(", ", found.aliases())))
+                String.format(
+                    Locale.ROOT,
+                    "version %d of codebook '%s' cannot be deleted while it is %s",
+                    version,
+                    name,
+                    String.join(", ", found.aliases())))
             .with("aliases", found.aliases());
       }
       jdbc.sql("DELETE FROM codebook_version WHERE name = ? AND version = ?")
@@ -255,20 +263,22 @@ class CodebookStore {
 
   /** All versions of a codebook, newest first. */
   List<CodebookVersion> versions(String name) {
+    Map<Integer, List<String>> aliases = aliasesByVersion(name);
     return jdbc.sql(
             "SELECT %s FROM codebook_version WHERE name = ? ORDER BY version DESC"
                 .formatted(COLUMNS))
         .param(name)
-        .query(this::version)
+        .query((row, index) -> version(row, aliases))
         .list();
   }
 
   /** One version. */
   Optional<CodebookVersion> find(String name, int version) {
+    Map<Integer, List<String>> aliases = aliasesByVersion(name);
     return jdbc.sql(
             "SELECT %s FROM codebook_version WHERE name = ? AND version = ?".formatted(COLUMNS))
         .params(name, version)
-        .query(this::version)
+        .query((row, index) -> version(row, aliases))
         .optional();
   }
 
@@ -310,12 +320,13 @@ class CodebookStore {
     }
     if (!codebook.fingerprint().equals(version.fingerprint())) {
       throw new IOException(
-          "version %d of codebook '%s' is stored with fingerprint %s, its tensors have %s"
-              .formatted(
-                  version.version(),
-                  version.codebook(),
-                  version.fingerprint(),
-                  codebook.fingerprint()));
+          String.format(
+              Locale.ROOT,
+              "version %d of codebook '%s' is stored with fingerprint %s, its tensors have %s",
+              version.version(),
+              version.codebook(),
+              version.fingerprint(),
+              codebook.fingerprint()));
     }
     return codebook;
   }
@@ -336,12 +347,28 @@ class CodebookStore {
     return shown;
   }
 
-  private CodebookVersion version(ResultSet row, int index) throws SQLException {
-    String name = row.getString("name");
+  /** The aliases of a codebook, sorted, by the version that they point to. */
+  private Map<Integer, List<String>> aliasesByVersion(String name) {
+    var aliases = new HashMap<Integer, List<String>>();
+    jdbc.sql("SELECT version, alias FROM codebook_alias WHERE name = ?")
+        .param(name)
+        .query(row -> {
+          aliases.computeIfAbsent(row.getInt(1), v -> new ArrayList<>()).add(row.getString(2));
+        });
+    aliases.values().forEach(Collections::sort);
+    return aliases;
+  }
+
+  /**
+   * Maps one row. Asks the database for nothing: the row's query still holds its connection, and a
+   * pool whose connections all wait for another one answers nobody.
+   */
+  private CodebookVersion version(ResultSet row, Map<Integer, List<String>> aliases)
+      throws SQLException {
     int version = row.getInt("version");
     String report = row.getString("report");
     return new CodebookVersion(
-        name,
+        row.getString("name"),
         version,
         row.getString("fingerprint"),
         row.getInt("dimension"),
@@ -354,13 +381,6 @@ class CodebookStore {
         report == null ? null : json.readValue(report, QuantizationReport.class),
         row.getLong("size_bytes"),
         Instant.parse(row.getString("created_at")),
-        jdbc
-            .sql("SELECT alias FROM codebook_alias WHERE name = ? AND version = ?")
-            .params(name, version)
-            .query(CodebookStore::text)
-            .list()
-            .stream()
-            .sorted()
-            .toList());
+        List.copyOf(aliases.getOrDefault(version, List.of())));
   }
 }

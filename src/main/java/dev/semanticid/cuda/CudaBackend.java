@@ -10,6 +10,7 @@ import java.io.UncheckedIOException;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.nio.charset.StandardCharsets;
+import java.util.Locale;
 import java.util.Objects;
 import java.util.Queue;
 import java.util.concurrent.ConcurrentLinkedQueue;
@@ -65,7 +66,11 @@ public final class CudaBackend implements ComputeBackend {
     this.device = CudaDevice.first(library);
     if (device.major() < OLDEST_MAJOR) {
       throw new CudaException(
-          "%s: the kernels need compute capability %d.0 or later".formatted(device, OLDEST_MAJOR));
+          String.format(
+              Locale.ROOT,
+              "%s: the kernels need compute capability %d.0 or later",
+              device,
+              OLDEST_MAJOR));
     }
     this.blas = new Cublas(cublas == null ? cublas(device.driver() / 1000) : cublas);
     this.driver = new CudaDriver(library, device.ordinal(), ptx());

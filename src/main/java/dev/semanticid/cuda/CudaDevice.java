@@ -7,6 +7,7 @@ import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.invoke.MethodHandle;
 import java.util.List;
+import java.util.Locale;
 
 /**
  * A GPU that the NVIDIA driver finds.
@@ -70,7 +71,13 @@ public record CudaDevice(int ordinal, String name, int major, int minor, int dri
   /** In words. */
   @Override
   public String toString() {
-    return "%s, compute capability %d.%d, driver for CUDA %d.%d"
-        .formatted(name, major, minor, driver / 1000, driver % 1000 / 10);
+    return String.format(
+        Locale.ROOT,
+        "%s, compute capability %d.%d, driver for CUDA %d.%d",
+        name,
+        major,
+        minor,
+        driver / 1000,
+        driver % 1000 / 10);
   }
 }

@@ -7,6 +7,7 @@ import static java.lang.foreign.ValueLayout.JAVA_LONG;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.invoke.MethodHandle;
+import java.util.Locale;
 
 /**
  * The functions of the CUDA driver API that the backend uses, on one device's primary context.
@@ -114,7 +115,7 @@ final class CudaDriver {
   long allocate(long bytes) {
     try (Arena arena = Arena.ofConfined()) {
       MemorySegment address = arena.allocate(JAVA_LONG);
-      call("cuMemAlloc of %d bytes".formatted(bytes), memAlloc, address, bytes);
+      call(String.format(Locale.ROOT, "cuMemAlloc of %d bytes", bytes), memAlloc, address, bytes);
       return address.get(JAVA_LONG, 0);
     }
   }
@@ -129,7 +130,12 @@ final class CudaDriver {
   MemorySegment allocateHost(long bytes) {
     try (Arena arena = Arena.ofConfined()) {
       MemorySegment pointer = arena.allocate(ADDRESS);
-      call("cuMemHostAlloc of %d bytes".formatted(bytes), memHostAlloc, pointer, bytes, 0);
+      call(
+          String.format(Locale.ROOT, "cuMemHostAlloc of %d bytes", bytes),
+          memHostAlloc,
+          pointer,
+          bytes,
+          0);
       return pointer.get(ADDRESS, 0).reinterpret(bytes);
     }
   }

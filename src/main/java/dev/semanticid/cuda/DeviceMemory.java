@@ -1,5 +1,6 @@
 package dev.semanticid.cuda;
 
+import java.util.Locale;
 import java.util.concurrent.atomic.AtomicLong;
 
 /**
@@ -51,8 +52,12 @@ final class DeviceMemory {
     try {
       if (before + bytes > most) {
         throw new OutOfMemoryError(
-            "%d bytes on the GPU beside the %d taken are more than the %d that may be"
-                .formatted(bytes, before, most));
+            String.format(
+                Locale.ROOT,
+                "%d bytes on the GPU beside the %d taken are more than the %d that may be",
+                bytes,
+                before,
+                most));
       }
       return driver.allocate(bytes);
     } catch (RuntimeException | Error e) {

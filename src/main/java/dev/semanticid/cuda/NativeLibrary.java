@@ -8,6 +8,7 @@ import java.lang.foreign.SymbolLookup;
 import java.lang.foreign.ValueLayout;
 import java.lang.invoke.MethodHandle;
 import java.util.List;
+import java.util.Locale;
 
 /** A shared library whose functions return a status of 32 bits. */
 @SuppressWarnings("restricted")
@@ -65,7 +66,7 @@ final class NativeLibrary {
   static void call(String what, MethodHandle function, Object... arguments) {
     int status = status(function, arguments);
     if (status != 0) {
-      throw new CudaException("%s failed with status %d".formatted(what, status));
+      throw new CudaException(String.format(Locale.ROOT, "%s failed with status %d", what, status));
     }
   }
 

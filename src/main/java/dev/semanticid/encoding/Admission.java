@@ -3,6 +3,7 @@ package dev.semanticid.encoding;
 import dev.semanticid.system.ProblemCode;
 import dev.semanticid.system.ProblemException;
 import dev.semanticid.system.SemanticIdProperties;
+import java.util.Locale;
 import java.util.function.DoubleSupplier;
 
 /**
@@ -59,8 +60,11 @@ final class Admission {
     if (requestRows > limits.maxRows()) {
       throw new ProblemException(
               ProblemCode.PAYLOAD_TOO_LARGE,
-              "a request may have %d rows, this one has %d or more"
-                  .formatted(limits.maxRows(), requestRows))
+              String.format(
+                  Locale.ROOT,
+                  "a request may have %d rows, this one has %d or more",
+                  limits.maxRows(),
+                  requestRows))
           .with("limit", limits.maxRows());
     }
   }
@@ -95,8 +99,13 @@ final class Admission {
     double perSecond = rate.getAsDouble();
     long seconds = perSecond > 0 ? Math.clamp((long) Math.ceil(rows / perSecond), 1, 60) : 1;
     return ProblemException.overloaded(
-        "%d requests with %d rows are under way, %d and %d may be"
-            .formatted(requests, rows, limits.maxQueuedRequests(), limits.maxQueuedRows()),
+        String.format(
+            Locale.ROOT,
+            "%d requests with %d rows are under way, %d and %d may be",
+            requests,
+            rows,
+            limits.maxQueuedRequests(),
+            limits.maxQueuedRows()),
         seconds);
   }
 

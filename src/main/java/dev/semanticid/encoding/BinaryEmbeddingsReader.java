@@ -10,6 +10,7 @@ import dev.semanticid.system.RawRows;
 import java.io.IOException;
 import java.io.InputStream;
 import java.nio.ByteBuffer;
+import java.util.Locale;
 
 /**
  * Reads raw little-endian elements and {@code .npy} files. Bytes pass through a small buffer that
@@ -48,8 +49,11 @@ final class BinaryEmbeddingsReader {
     if (header.dimension() != dimension) {
       throw new ProblemException(
               ProblemCode.DIMENSION_MISMATCH,
-              "the codebook has dimension %d, the array has shape %s"
-                  .formatted(dimension, header.shape()))
+              String.format(
+                  Locale.ROOT,
+                  "the codebook has dimension %d, the array has shape %s",
+                  dimension,
+                  header.shape()))
           .with("expected", dimension)
           .with("actual", header.dimension());
     }
@@ -58,15 +62,21 @@ final class BinaryEmbeddingsReader {
     if (!readElements(in, type, header.rows() * dimension, target)) {
       throw new ProblemException(
           ProblemCode.MALFORMED_BODY,
-          "an array of shape %s needs %d bytes of data, %d came"
-              .formatted(
-                  header.shape(), header.dataBytes(), in.bytesRead() - header.headerBytes()));
+          String.format(
+              Locale.ROOT,
+              "an array of shape %s needs %d bytes of data, %d came",
+              header.shape(),
+              header.dataBytes(),
+              in.bytesRead() - header.headerBytes()));
     }
     if (in.read() >= 0) {
       throw new ProblemException(
           ProblemCode.MALFORMED_BODY,
-          "an array of shape %s has %d bytes of data, more came"
-              .formatted(header.shape(), header.dataBytes()));
+          String.format(
+              Locale.ROOT,
+              "an array of shape %s has %d bytes of data, more came",
+              header.shape(),
+              header.dataBytes()));
     }
   }
 

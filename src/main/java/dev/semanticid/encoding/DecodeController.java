@@ -24,6 +24,7 @@ import jakarta.servlet.http.HttpServletResponse;
 import java.io.IOException;
 import java.util.Arrays;
 import java.util.List;
+import java.util.Locale;
 import java.util.Set;
 import java.util.concurrent.Semaphore;
 import org.jspecify.annotations.Nullable;
@@ -136,7 +137,10 @@ class DecodeController {
     rateLimit.require(request);
     if (!places.tryAcquire()) {
       throw ProblemException.overloaded(
-          "%d requests to decode are under way, which is as many as may".formatted(mostRequests()),
+          String.format(
+              Locale.ROOT,
+              "%d requests to decode are under way, which is as many as may",
+              mostRequests()),
           1);
     }
     try {
@@ -228,7 +232,10 @@ class DecodeController {
         if (row == limits.maxRows()) {
           throw new ProblemException(
                   ProblemCode.PAYLOAD_TOO_LARGE,
-                  "a request may have %d rows, this one has more".formatted(limits.maxRows()))
+                  String.format(
+                      Locale.ROOT,
+                      "a request may have %d rows, this one has more",
+                      limits.maxRows()))
               .with("limit", limits.maxRows());
         }
         if (filled == values.length) {
@@ -239,15 +246,24 @@ class DecodeController {
         int count = body.numbers(values, filled, levels);
         if (count < levels && !body.arrayEnded()) {
           throw body.malformed(
-              "%s row %d place %d must be a number, got %s"
-                  .formatted(name, row, count, body.describeNext()));
+              String.format(
+                  Locale.ROOT,
+                  "%s row %d place %d must be a number, got %s",
+                  name,
+                  row,
+                  count,
+                  body.describeNext()));
         }
         if (!body.arrayEnded() || count != levels) {
           throw new ProblemException(
                   ProblemCode.RAGGED_ROWS,
-                  "the codebook has %d levels, %s row %d has %s numbers"
-                      .formatted(
-                          levels, name, row, body.arrayEnded() ? Integer.toString(count) : "more"))
+                  String.format(
+                      Locale.ROOT,
+                      "the codebook has %d levels, %s row %d has %s numbers",
+                      levels,
+                      name,
+                      row,
+                      body.arrayEnded() ? Integer.toString(count) : "more"))
               .with("expected", levels)
               .with("row", row);
         }
@@ -265,8 +281,13 @@ class DecodeController {
         if (codes[i] != values[i] || codes[i] < 0 || codes[i] >= by.width(level)) {
           throw new ProblemException(
                   ProblemCode.INVALID_CODE,
-                  "level %d has codes 0 to %d, row %d has %s"
-                      .formatted(level, by.width(level) - 1, i / levels, values[i]))
+                  String.format(
+                      Locale.ROOT,
+                      "level %d has codes 0 to %d, row %d has %s",
+                      level,
+                      by.width(level) - 1,
+                      i / levels,
+                      values[i]))
               .with("row", i / levels);
         }
       }
@@ -280,15 +301,21 @@ class DecodeController {
         if (norms.length != expected) {
           throw new ProblemException(
               ProblemCode.RAGGED_ROWS,
-              "there are %d semantic IDs and norms of %d"
-                  .formatted(expected / levels, norms.length / levels));
+              String.format(
+                  Locale.ROOT,
+                  "there are %d semantic IDs and norms of %d",
+                  expected / levels,
+                  norms.length / levels));
         }
         for (int i = 0; i < norms.length; i++) {
           if (!(norms[i] >= 0 && norms[i] <= Float.MAX_VALUE)) {
             throw new ProblemException(
                     ProblemCode.NON_FINITE_VALUE,
-                    "norms are finite and not negative, row %d has %s"
-                        .formatted(i / levels, norms[i]))
+                    String.format(
+                        Locale.ROOT,
+                        "norms are finite and not negative, row %d has %s",
+                        i / levels,
+                        norms[i]))
                 .with("row", i / levels);
           }
         }

@@ -4,6 +4,7 @@ import dev.semanticid.core.vector.VectorBatch;
 import dev.semanticid.system.MemoryBudget;
 import dev.semanticid.system.ProblemCode;
 import dev.semanticid.system.ProblemException;
+import java.util.Locale;
 
 /**
  * The embeddings of one request while they are read: grows in an array of the pool's, within what
@@ -116,7 +117,8 @@ final class EmbeddingBuffer implements AutoCloseable {
     if (nonFiniteRow >= 0) {
       throw new ProblemException(
               ProblemCode.NON_FINITE_VALUE,
-              "row %d holds NaN or a value outside float32".formatted(nonFiniteRow))
+              String.format(
+                  Locale.ROOT, "row %d holds NaN or a value outside float32", nonFiniteRow))
           .with("row", nonFiniteRow);
     }
     var batch = new VectorBatch(data, filled / dimension, dimension);

@@ -26,6 +26,7 @@ import java.io.UncheckedIOException;
 import java.util.Collections;
 import java.util.EnumSet;
 import java.util.List;
+import java.util.Locale;
 import java.util.Set;
 import java.util.concurrent.Semaphore;
 import java.util.concurrent.TimeUnit;
@@ -276,15 +277,17 @@ final class EncodeService implements DisposableBean {
     if (a.dimension() != b.dimension() || a.levels() != b.levels()) {
       throw new ProblemException(
           ProblemCode.CODEBOOK_MISMATCH,
-          "version %d of codebook '%s' has %d levels of dimension %d, version %d has %d of %d; they cannot be compared"
-              .formatted(
-                  one.version(),
-                  one.name(),
-                  a.levels(),
-                  a.dimension(),
-                  other.version(),
-                  b.levels(),
-                  b.dimension()));
+          String.format(
+              Locale.ROOT,
+              "version %d of codebook '%s' has %d levels of dimension %d, version %d has %d of %d;"
+                  + " they cannot be compared",
+              one.version(),
+              one.name(),
+              a.levels(),
+              a.dimension(),
+              other.version(),
+              b.levels(),
+              b.dimension()));
     }
   }
 
@@ -327,7 +330,7 @@ final class EncodeService implements DisposableBean {
       return queue.encode(
           served.quantizer(), batch.data(), batch.rows(), wanted.deadline(), wanted::isClientGone);
     } catch (EncodeQueue.AbandonedException e) {
-      String what = "all %d rows were encoded".formatted(batch.rows());
+      String what = String.format(Locale.ROOT, "all %d rows were encoded", batch.rows());
       if (e.why() == EncodeQueue.Abandoned.CLIENT_GONE) {
         throw wanted.gone(what);
       }

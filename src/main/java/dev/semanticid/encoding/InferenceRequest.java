@@ -9,6 +9,7 @@ import java.io.IOException;
 import java.io.InputStream;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Locale;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -57,8 +58,11 @@ final class InferenceRequest {
     json(head, target);
     if (head.left > 0) {
       throw malformed(
-          "Inference-Header-Content-Length is %d, the body has %d bytes"
-              .formatted(length, body.bytesRead()));
+          String.format(
+              Locale.ROOT,
+              "Inference-Header-Content-Length is %d, the body has %d bytes",
+              length,
+              body.bytesRead()));
     }
     check(target, true);
     binary(body, target);
@@ -74,13 +78,19 @@ final class InferenceRequest {
     long length = Long.parseLong(digits);
     if (body.announced() >= 0 && length > body.announced()) {
       throw malformed(
-          "Inference-Header-Content-Length is %d, the body has %d bytes"
-              .formatted(length, body.announced()));
+          String.format(
+              Locale.ROOT,
+              "Inference-Header-Content-Length is %d, the body has %d bytes",
+              length,
+              body.announced()));
     }
     if (length > MOST_HEADER_BYTES) {
       throw malformed(
-          "Inference-Header-Content-Length may be %d, it is %d"
-              .formatted(MOST_HEADER_BYTES, length));
+          String.format(
+              Locale.ROOT,
+              "Inference-Header-Content-Length may be %d, it is %d",
+              MOST_HEADER_BYTES,
+              length));
     }
     return length;
   }
@@ -189,8 +199,11 @@ final class InferenceRequest {
       int count = json.numbers(target.room(most), target.filled(), most);
       if (count < most && !json.arrayEnded()) {
         throw json.malformed(
-            "element %d of \"data\" must be a number, got %s"
-                .formatted(target.filled() + (long) count, json.describeNext()));
+            String.format(
+                Locale.ROOT,
+                "element %d of \"data\" must be a number, got %s",
+                target.filled() + (long) count,
+                json.describeNext()));
       }
       target.advance(count);
     } while (!json.arrayEnded());
@@ -242,7 +255,11 @@ final class InferenceRequest {
     }
     if (shape.size() != 2 || shape.get(0) < 1 || shape.get(1) != d) {
       throw malformed(
-          "the input has shape %s, expected [n, %d] with n of 1 or more".formatted(shape, d));
+          String.format(
+              Locale.ROOT,
+              "the input has shape %s, expected [n, %d] with n of 1 or more",
+              shape,
+              d));
     }
     ElementType type = elementType(datatype);
     target.announce(shape.get(0));
@@ -256,8 +273,12 @@ final class InferenceRequest {
       }
       if (target.filled() != elements) {
         throw malformed(
-            "an input of shape %s has %d elements, %d came"
-                .formatted(shape, elements, target.filled()));
+            String.format(
+                Locale.ROOT,
+                "an input of shape %s has %d elements, %d came",
+                shape,
+                elements,
+                target.filled()));
       }
       return;
     }
@@ -269,8 +290,13 @@ final class InferenceRequest {
     }
     if (binaryBytes != elements * type.bytes()) {
       throw malformed(
-          "an input of shape %s and datatype %s has %d bytes, \"binary_data_size\" is %d"
-              .formatted(shape, datatype, elements * type.bytes(), binaryBytes));
+          String.format(
+              Locale.ROOT,
+              "an input of shape %s and datatype %s has %d bytes, \"binary_data_size\" is %d",
+              shape,
+              datatype,
+              elements * type.bytes(),
+              binaryBytes));
     }
   }
 
@@ -292,8 +318,11 @@ final class InferenceRequest {
       ElementType type = elementType(datatype);
       if (!BinaryEmbeddingsReader.readElements(body, type, binaryBytes / type.bytes(), target)) {
         throw malformed(
-            "\"binary_data_size\" is %d, %d bytes came behind the JSON part"
-                .formatted(binaryBytes, body.bytesRead() - before));
+            String.format(
+                Locale.ROOT,
+                "\"binary_data_size\" is %d, %d bytes came behind the JSON part",
+                binaryBytes,
+                body.bytesRead() - before));
       }
     }
     if (body.read() >= 0) {

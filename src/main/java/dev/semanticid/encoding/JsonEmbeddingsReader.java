@@ -7,6 +7,7 @@ import dev.semanticid.system.RawRows;
 import java.io.InputStream;
 import java.nio.ByteBuffer;
 import java.util.Base64;
+import java.util.Locale;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -114,8 +115,11 @@ final class JsonEmbeddingsReader {
     while (json.hasNext()) {
       if (json.peek() != '[') {
         throw json.malformed(
-            "row %d must be an array of numbers, got %s"
-                .formatted(target.rows(), json.describeNext()));
+            String.format(
+                Locale.ROOT,
+                "row %d must be an array of numbers, got %s",
+                target.rows(),
+                json.describeNext()));
       }
       json.beginArray();
       row(json, target);
@@ -134,8 +138,12 @@ final class JsonEmbeddingsReader {
       while (!json.arrayEnded()) {
         if (count < most) {
           throw json.malformed(
-              "row %d component %d must be a number, got %s"
-                  .formatted(row, found, json.describeNext()));
+              String.format(
+                  Locale.ROOT,
+                  "row %d component %d must be a number, got %s",
+                  row,
+                  found,
+                  json.describeNext()));
         }
         most = surplus.length;
         count = json.numbers(surplus, 0, most);
@@ -145,8 +153,12 @@ final class JsonEmbeddingsReader {
     if (found != dimension) {
       throw new ProblemException(
               row == 0 ? ProblemCode.DIMENSION_MISMATCH : ProblemCode.RAGGED_ROWS,
-              "the codebook has dimension %d, row %d has %d components"
-                  .formatted(dimension, row, found))
+              String.format(
+                  Locale.ROOT,
+                  "the codebook has dimension %d, row %d has %d components",
+                  dimension,
+                  row,
+                  found))
           .with("expected", dimension)
           .with("actual", found)
           .with("row", row);

@@ -12,6 +12,7 @@ import java.nio.ByteOrder;
 import java.nio.CharBuffer;
 import java.nio.charset.CharacterCodingException;
 import java.nio.charset.StandardCharsets;
+import java.util.Locale;
 import java.util.regex.Pattern;
 import org.jspecify.annotations.Nullable;
 
@@ -356,7 +357,8 @@ final class JsonScanner {
   private float slowNumber() {
     String text = numberText(LONGEST_SLOW_NUMBER);
     if (atNumberText()) {
-      throw malformed("a number has more than %d characters".formatted(LONGEST_SLOW_NUMBER));
+      throw malformed(
+          String.format(Locale.ROOT, "a number has more than %d characters", LONGEST_SLOW_NUMBER));
     }
     if (!NUMBER.matcher(text).matches()) {
       throw malformed("'%s' is not a number".formatted(abbreviate(text)));
@@ -431,7 +433,8 @@ final class JsonScanner {
     for (int count = stringBytes(piece, 0); count >= 0; count = stringBytes(piece, 0)) {
       bytes.write(piece, 0, count);
       if (bytes.size() > LONGEST_STRING) {
-        throw malformed("a string has more than %d bytes".formatted(LONGEST_STRING));
+        throw malformed(
+            String.format(Locale.ROOT, "a string has more than %d bytes", LONGEST_STRING));
       }
     }
     try {
@@ -534,7 +537,7 @@ final class JsonScanner {
 
   private void skipValue(int depth) {
     if (depth == DEEPEST) {
-      throw malformed("it is nested more than %d deep".formatted(DEEPEST));
+      throw malformed(String.format(Locale.ROOT, "it is nested more than %d deep", DEEPEST));
     }
     int next = peek();
     switch (next) {
@@ -593,7 +596,10 @@ final class JsonScanner {
       case 't', 'f' -> "a boolean";
       case 'n' -> "null";
       case '-', '0', '1', '2', '3', '4', '5', '6', '7', '8', '9' -> "a number";
-      default -> next > ' ' && next < 127 ? "'%c'".formatted(next) : "byte 0x%02X".formatted(next);
+      default ->
+          next > ' ' && next < 127
+              ? "'%c'".formatted(next)
+              : String.format(Locale.ROOT, "byte 0x%02X", next);
     };
   }
 
@@ -605,6 +611,7 @@ final class JsonScanner {
   ProblemException malformed(String detail) {
     return new ProblemException(
         ProblemCode.MALFORMED_JSON,
-        "the body is not the JSON expected: %s, at byte %d".formatted(detail, before + at));
+        String.format(
+            Locale.ROOT, "the body is not the JSON expected: %s, at byte %d", detail, before + at));
   }
 }

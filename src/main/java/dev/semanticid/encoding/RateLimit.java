@@ -10,6 +10,7 @@ import io.github.bucket4j.Bucket;
 import io.github.bucket4j.EstimationProbe;
 import jakarta.servlet.http.HttpServletRequest;
 import java.time.Duration;
+import java.util.Locale;
 import org.jspecify.annotations.Nullable;
 import org.springframework.stereotype.Component;
 
@@ -62,8 +63,13 @@ final class RateLimit {
       long seconds = Duration.ofNanos(probe.getNanosToWaitForRefill()).toSeconds() + 1;
       throw new ProblemException(
               ProblemCode.RATE_LIMITED,
-              "this client may have %d rows encoded a second and %d at once, and has had more; try again in %d s"
-                  .formatted(rowsPerSecond, burstRows, seconds))
+              String.format(
+                  Locale.ROOT,
+                  "this client may have %d rows encoded a second and %d at once, and has had more;"
+                      + " try again in %d s",
+                  rowsPerSecond,
+                  burstRows,
+                  seconds))
           .with(ProblemException.RETRY_AFTER, seconds);
     }
   }

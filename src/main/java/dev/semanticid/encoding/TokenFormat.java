@@ -3,6 +3,7 @@ package dev.semanticid.encoding;
 import dev.semanticid.core.quantizer.Codebook;
 import dev.semanticid.system.ProblemCode;
 import dev.semanticid.system.ProblemException;
+import java.util.Locale;
 import tools.jackson.core.JsonGenerator;
 
 /** How recommenders write a semantic ID; {@code tokens} of an answer are in one of these. */
@@ -32,8 +33,12 @@ enum TokenFormat {
     if ((this == LETTERS || this == OPENONEREC) && codebook.levels() > LETTERS_IN_ALPHABET) {
       throw new ProblemException(
           ProblemCode.INVALID_PARAMETER,
-          "format %s has letters for %d levels, the codebook has %d"
-              .formatted(WireNames.of(this), LETTERS_IN_ALPHABET, codebook.levels()));
+          String.format(
+              Locale.ROOT,
+              "format %s has letters for %d levels, the codebook has %d",
+              WireNames.of(this),
+              LETTERS_IN_ALPHABET,
+              codebook.levels()));
     }
   }
 

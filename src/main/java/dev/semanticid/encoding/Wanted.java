@@ -6,6 +6,7 @@ import dev.semanticid.system.ProblemCode;
 import dev.semanticid.system.ProblemException;
 import jakarta.servlet.http.HttpServletRequest;
 import java.time.Duration;
+import java.util.Locale;
 import java.util.function.Consumer;
 import org.apache.catalina.connector.ClientAbortException;
 import org.jspecify.annotations.Nullable;
@@ -53,8 +54,12 @@ final class Wanted {
     if (milliseconds < 1 || milliseconds > LONGEST_TIMEOUT_MS) {
       throw new ProblemException(
           ProblemCode.INVALID_PARAMETER,
-          "%s must be 1 to %d milliseconds, got '%s'"
-              .formatted(TIMEOUT_HEADER, LONGEST_TIMEOUT_MS, header));
+          String.format(
+              Locale.ROOT,
+              "%s must be 1 to %d milliseconds, got '%s'",
+              TIMEOUT_HEADER,
+              LONGEST_TIMEOUT_MS,
+              header));
     }
     return milliseconds;
   }

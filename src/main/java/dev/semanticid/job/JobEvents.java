@@ -5,6 +5,7 @@ import dev.semanticid.system.ProblemException;
 import java.io.IOException;
 import java.time.Duration;
 import java.util.HashSet;
+import java.util.Locale;
 import java.util.Set;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.TimeUnit;
@@ -82,15 +83,20 @@ public class JobEvents implements SmartLifecycle {
       if (listeners.size() >= MOST_LISTENERS) {
         throw new ProblemException(
             ProblemCode.TOO_MANY_LISTENERS,
-            "all clients together listen %d times already, which is as often as they may"
-                .formatted(MOST_LISTENERS));
+            String.format(
+                Locale.ROOT,
+                "all clients together listen %d times already, which is as often as they may",
+                MOST_LISTENERS));
       }
       long own = listeners.stream().filter(l -> l.client.equals(listener.client)).count();
       if (own >= MOST_OF_A_CLIENT) {
         throw new ProblemException(
             ProblemCode.TOO_MANY_LISTENERS,
-            "%s listens %d times already, which is as often as one client may"
-                .formatted(listener.client, MOST_OF_A_CLIENT));
+            String.format(
+                Locale.ROOT,
+                "%s listens %d times already, which is as often as one client may",
+                listener.client,
+                MOST_OF_A_CLIENT));
       }
       listeners.add(listener);
     }

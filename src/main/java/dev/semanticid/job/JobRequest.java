@@ -7,6 +7,7 @@ import java.nio.charset.StandardCharsets;
 import java.security.MessageDigest;
 import java.security.NoSuchAlgorithmException;
 import java.util.HexFormat;
+import java.util.Locale;
 import java.util.Map;
 import org.jspecify.annotations.Nullable;
 
@@ -60,8 +61,12 @@ public record JobRequest(
             || !key.chars().allMatch(c -> c >= ' ' && c <= '~'))) {
       throw new ProblemException(
           ProblemCode.INVALID_PARAMETER,
-          "%s must be 1 to %d characters of visible ASCII, got %d"
-              .formatted(IDEMPOTENCY_KEY, LONGEST_KEY, key.length()));
+          String.format(
+              Locale.ROOT,
+              "%s must be 1 to %d characters of visible ASCII, got %d",
+              IDEMPOTENCY_KEY,
+              LONGEST_KEY,
+              key.length()));
     }
     return key;
   }

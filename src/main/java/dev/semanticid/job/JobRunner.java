@@ -17,6 +17,7 @@ import io.micrometer.core.instrument.MeterRegistry;
 import java.io.IOException;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Locale;
 import java.util.Map;
 import java.util.Optional;
 import java.util.UUID;
@@ -140,8 +141,10 @@ public final class JobRunner implements SmartLifecycle {
       store.fail(
           job,
           ProblemCode.INTERRUPTED,
-          "the service ended %d times while the job ran, without getting further with it"
-              .formatted(job.attempts()));
+          String.format(
+              Locale.ROOT,
+              "the service ended %d times while the job ran, without getting further with it",
+              job.attempts()));
       discard(job);
     } else if (foreign && work.isLocal(job)) {
       store.fail(
@@ -247,8 +250,10 @@ public final class JobRunner implements SmartLifecycle {
     if (worker.getQueue().size() >= settings.queueSize()) {
       throw new ProblemException(
           ProblemCode.QUEUE_FULL,
-          "%d jobs are waiting already, which is as many as may"
-              .formatted(worker.getQueue().size()));
+          String.format(
+              Locale.ROOT,
+              "%d jobs are waiting already, which is as many as may",
+              worker.getQueue().size()));
     }
     String id = UUID.randomUUID().toString();
     while (!store.insert(id, request, withinTransaction)) {

@@ -5,6 +5,7 @@ import dev.semanticid.system.ProblemCode;
 import dev.semanticid.system.ProblemException;
 import java.net.URI;
 import java.util.List;
+import java.util.Locale;
 import java.util.function.BiFunction;
 import java.util.function.Function;
 import org.jspecify.annotations.Nullable;
@@ -68,7 +69,8 @@ public final class JobViews<V> {
       int limit, @Nullable String after, BiFunction<List<V>, @Nullable String, P> page) {
     if (limit < 1 || limit > MOST) {
       throw new ProblemException(
-          ProblemCode.INVALID_PARAMETER, "limit must be 1 to %d, got %d".formatted(MOST, limit));
+          ProblemCode.INVALID_PARAMETER,
+          String.format(Locale.ROOT, "limit must be 1 to %d, got %d", MOST, limit));
     }
     List<JobRunner.Status> found = runner.list(limit + 1, after);
     List<JobRunner.Status> shown = found.subList(0, Math.min(limit, found.size()));

@@ -10,6 +10,7 @@ import java.lang.foreign.ValueLayout;
 import java.lang.invoke.MethodHandle;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
+import java.util.Locale;
 import java.util.Queue;
 import java.util.SplittableRandom;
 import java.util.concurrent.ConcurrentLinkedQueue;
@@ -55,9 +56,14 @@ public final class OneDnnBackend implements Int8Backend {
     this.setThreads = openMpSetThreads();
     this.largest = largestExact();
     this.device =
-        "oneDNN %d.%d.%d, %s, %d steps"
-            .formatted(
-                version.major(), version.minor(), version.patch(), instructions(), largest + 1);
+        String.format(
+            Locale.ROOT,
+            "oneDNN %d.%d.%d, %s, %d steps",
+            version.major(),
+            version.minor(),
+            version.patch(),
+            instructions(),
+            largest + 1);
   }
 
   private int largestExact() {
@@ -170,8 +176,13 @@ public final class OneDnnBackend implements Int8Backend {
         || dimension % 4 != 0
         || (long) rows * dimension > matrix.length) {
       throw new IllegalArgumentException(
-          "expected 1 or more rows of 4, 8, … or %d components, got %d of %d in an array of %d"
-              .formatted(MOST_DIMENSIONS, rows, dimension, matrix.length));
+          String.format(
+              Locale.ROOT,
+              "expected 1 or more rows of 4, 8, … or %d components, got %d of %d in an array of %d",
+              MOST_DIMENSIONS,
+              rows,
+              dimension,
+              matrix.length));
     }
     BytePointer resident = new BytePointer((long) rows * dimension);
     resident.put(matrix, 0, rows * dimension);

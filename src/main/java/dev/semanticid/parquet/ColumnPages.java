@@ -8,6 +8,7 @@ import java.io.InputStream;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.util.Arrays;
+import java.util.Locale;
 import java.util.Objects;
 import java.util.zip.CRC32;
 import org.apache.parquet.format.ColumnMetaData;
@@ -146,13 +147,21 @@ final class ColumnPages {
     long length = chunk.getTotal_compressed_size();
     if (begin < 4 || length < 0 || length > file.dataEnd() - begin) {
       throw ParquetFile.corrupt(
-          "row group %d: expected pages between bytes 4 and %d, got %d bytes from %d on"
-              .formatted(group, file.dataEnd(), length, begin));
+          String.format(
+              Locale.ROOT,
+              "row group %d: expected pages between bytes 4 and %d, got %d bytes from %d on",
+              group,
+              file.dataEnd(),
+              length,
+              begin));
     }
     if (chunk.getNum_values() < 0) {
       throw ParquetFile.corrupt(
-          "row group %d: expected 0 or more values, got %d"
-              .formatted(group, chunk.getNum_values()));
+          String.format(
+              Locale.ROOT,
+              "row group %d: expected 0 or more values, got %d",
+              group,
+              chunk.getNum_values()));
     }
     valuesLeft = chunk.getNum_values();
     window.reset(begin, begin + length);
@@ -165,14 +174,21 @@ final class ColumnPages {
     int uncompressed = header.getUncompressed_page_size();
     if (compressed < 0 || uncompressed < 0) {
       throw ParquetFile.corrupt(
-          "row group %d: expected a page of 0 or more bytes, got %d"
-              .formatted(group, Math.min(compressed, uncompressed)));
+          String.format(
+              Locale.ROOT,
+              "row group %d: expected a page of 0 or more bytes, got %d",
+              group,
+              Math.min(compressed, uncompressed)));
     }
     if (Math.max(compressed, uncompressed) > MAX_PAGE_BYTES) {
       throw new FormatException(
           Kind.TOO_LARGE,
-          "row group %d: expected pages of at most %d bytes, got %d"
-              .formatted(group, MAX_PAGE_BYTES, Math.max(compressed, uncompressed)));
+          String.format(
+              Locale.ROOT,
+              "row group %d: expected pages of at most %d bytes, got %d",
+              group,
+              MAX_PAGE_BYTES,
+              Math.max(compressed, uncompressed)));
     }
     int at = window.take(compressed, group);
     if (header.isSetCrc()) {
@@ -180,8 +196,12 @@ final class ColumnPages {
       crc.update(window.bytes(), at, compressed);
       if ((int) crc.getValue() != header.getCrc()) {
         throw ParquetFile.corrupt(
-            "row group %d: expected a page with CRC %08x, got %08x"
-                .formatted(group, header.getCrc(), (int) crc.getValue()));
+            String.format(
+                Locale.ROOT,
+                "row group %d: expected a page with CRC %08x, got %08x",
+                group,
+                header.getCrc(),
+                (int) crc.getValue()));
       }
     }
     try {
@@ -201,7 +221,8 @@ final class ColumnPages {
         case INDEX_PAGE -> false;
       };
     } catch (IndexOutOfBoundsException e) {
-      throw ParquetFile.corrupt("row group %d: %s".formatted(group, e.getMessage()));
+      throw ParquetFile.corrupt(
+          String.format(Locale.ROOT, "row group %d: %s", group, e.getMessage()));
     }
   }
 
@@ -209,7 +230,8 @@ final class ColumnPages {
       @Nullable DictionaryPageHeader header, int at, int compressed, int uncompressed)
       throws FormatException {
     if (header == null || header.getNum_values() < 0 || dictionary != null) {
-      throw ParquetFile.corrupt("row group %d: a dictionary out of place".formatted(group));
+      throw ParquetFile.corrupt(
+          String.format(Locale.ROOT, "row group %d: a dictionary out of place", group));
     }
     byte[] entries = new byte[uncompressed];
     codec.decompress(window.bytes(), at, compressed, entries, 0, uncompressed);
@@ -220,7 +242,8 @@ final class ColumnPages {
   private void dataPage(@Nullable DataPageHeader header, int at, int compressed, int uncompressed)
       throws FormatException {
     if (header == null) {
-      throw ParquetFile.corrupt("row group %d: a page without its header".formatted(group));
+      throw ParquetFile.corrupt(
+          String.format(Locale.ROOT, "row group %d: a page without its header", group));
     }
     beginLevels(header.getNum_values());
     byte[] bytes = window.bytes();
@@ -232,8 +255,12 @@ final class ColumnPages {
       begin = 0;
     } else if (compressed != uncompressed) {
       throw ParquetFile.corrupt(
-          "row group %d: expected a page of %d bytes, got %d"
-              .formatted(group, uncompressed, compressed));
+          String.format(
+              Locale.ROOT,
+              "row group %d: expected a page of %d bytes, got %d",
+              group,
+              uncompressed,
+              compressed));
     }
     int end = begin + uncompressed;
     if (leaf.repetition() > 0) {
@@ -263,7 +290,8 @@ final class ColumnPages {
       @Nullable DataPageHeaderV2 header, int at, int compressed, int uncompressed)
       throws FormatException {
     if (header == null) {
-      throw ParquetFile.corrupt("row group %d: a page without its header".formatted(group));
+      throw ParquetFile.corrupt(
+          String.format(Locale.ROOT, "row group %d: a page without its header", group));
     }
     beginLevels(header.getNum_values());
     int repetitionBytes = header.getRepetition_levels_byte_length();
@@ -273,8 +301,12 @@ final class ColumnPages {
         || definitionBytes < 0
         || levelBytes > Math.min(compressed, uncompressed)) {
       throw ParquetFile.corrupt(
-          "row group %d: expected levels of at most %d bytes, got %d"
-              .formatted(group, Math.min(compressed, uncompressed), levelBytes));
+          String.format(
+              Locale.ROOT,
+              "row group %d: expected levels of at most %d bytes, got %d",
+              group,
+              Math.min(compressed, uncompressed),
+              levelBytes));
     }
     int begin = at;
     if (leaf.repetition() > 0) {
@@ -302,14 +334,22 @@ final class ColumnPages {
   private void beginLevels(int pageValues) throws FormatException {
     if (pageValues < 0 || pageValues > valuesLeft) {
       throw ParquetFile.corrupt(
-          "row group %d: expected a page of at most %d values, got %d"
-              .formatted(group, valuesLeft, pageValues));
+          String.format(
+              Locale.ROOT,
+              "row group %d: expected a page of at most %d values, got %d",
+              group,
+              valuesLeft,
+              pageValues));
     }
     if (pageValues > MAX_PAGE_VALUES) {
       throw new FormatException(
           Kind.TOO_LARGE,
-          "row group %d: expected pages of at most %d values, got %d"
-              .formatted(group, MAX_PAGE_VALUES, pageValues));
+          String.format(
+              Locale.ROOT,
+              "row group %d: expected pages of at most %d values, got %d",
+              group,
+              MAX_PAGE_VALUES,
+              pageValues));
     }
     valuesLeft -= pageValues;
     count = pageValues;
@@ -325,16 +365,22 @@ final class ColumnPages {
       throws FormatException {
     if (kind != Encoding.RLE) {
       throw new FormatException(
-          Kind.UNSUPPORTED, "row group %d: expected levels in RLE, got %s".formatted(group, kind));
+          Kind.UNSUPPORTED,
+          String.format(Locale.ROOT, "row group %d: expected levels in RLE, got %s", group, kind));
     }
     if (end - begin < 4) {
-      throw ParquetFile.corrupt("row group %d: a page without its levels".formatted(group));
+      throw ParquetFile.corrupt(
+          String.format(Locale.ROOT, "row group %d: a page without its levels", group));
     }
     int length = ByteBuffer.wrap(bytes).order(ByteOrder.LITTLE_ENDIAN).getInt(begin);
     if (length < 0 || length > end - begin - 4) {
       throw ParquetFile.corrupt(
-          "row group %d: expected levels of at most %d bytes, got %d"
-              .formatted(group, end - begin - 4, length));
+          String.format(
+              Locale.ROOT,
+              "row group %d: expected levels of at most %d bytes, got %d",
+              group,
+              end - begin - 4,
+              length));
     }
     levels(bytes, begin + 4, length, most, target);
     return begin + 4 + length;
@@ -349,8 +395,12 @@ final class ColumnPages {
       for (int i = 0; i < count; i++) {
         if (target[i] > most) {
           throw ParquetFile.corrupt(
-              "row group %d: expected levels of at most %d, got %d"
-                  .formatted(group, most, target[i]));
+              String.format(
+                  Locale.ROOT,
+                  "row group %d: expected levels of at most %d, got %d",
+                  group,
+                  most,
+                  target[i]));
         }
       }
     }
@@ -359,7 +409,8 @@ final class ColumnPages {
   private void finish(byte[] bytes, int begin, int end, @Nullable Encoding kind)
       throws FormatException {
     if (kind == null) {
-      throw ParquetFile.corrupt("row group %d: a page of an unknown encoding".formatted(group));
+      throw ParquetFile.corrupt(
+          String.format(Locale.ROOT, "row group %d: a page of an unknown encoding", group));
     }
     encoding = kind;
     values = ByteBuffer.wrap(bytes, begin, end - begin).slice().order(ByteOrder.LITTLE_ENDIAN);
@@ -397,7 +448,8 @@ final class ColumnPages {
     PageHeader header(int group) throws IOException {
       fill(1);
       if (at == limit) {
-        throw ParquetFile.corrupt("row group %d: fewer pages than announced".formatted(group));
+        throw ParquetFile.corrupt(
+            String.format(Locale.ROOT, "row group %d: fewer pages than announced", group));
       }
       PageHeader header;
       try {
@@ -409,10 +461,15 @@ final class ColumnPages {
           }
         }
         throw ParquetFile.corrupt(
-            "row group %d: a page header cannot be parsed: %s".formatted(group, e.getMessage()));
+            String.format(
+                Locale.ROOT,
+                "row group %d: a page header cannot be parsed: %s",
+                group,
+                e.getMessage()));
       }
       if (header.getType() == null) {
-        throw ParquetFile.corrupt("row group %d: a page of an unknown type".formatted(group));
+        throw ParquetFile.corrupt(
+            String.format(Locale.ROOT, "row group %d: a page of an unknown type", group));
       }
       return header;
     }
@@ -421,8 +478,12 @@ final class ColumnPages {
     int take(int length, int group) throws IOException {
       if (length > limit - at + (end - next)) {
         throw ParquetFile.corrupt(
-            "row group %d: expected a page of %d bytes, got %d"
-                .formatted(group, length, limit - at + (end - next)));
+            String.format(
+                Locale.ROOT,
+                "row group %d: expected a page of %d bytes, got %d",
+                group,
+                length,
+                limit - at + (end - next)));
       }
       fill(length);
       int begin = at;

@@ -5,6 +5,7 @@ import dev.semanticid.core.format.FormatException.Kind;
 import dev.semanticid.core.vector.ElementType;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
+import java.util.Locale;
 import org.apache.parquet.format.Encoding;
 
 /**
@@ -60,8 +61,12 @@ final class FloatValues {
       default ->
           throw new FormatException(
               Kind.UNSUPPORTED,
-              "row group %d: expected floats in PLAIN, RLE_DICTIONARY or BYTE_STREAM_SPLIT, got %s"
-                  .formatted(pages.group(), encoding));
+              String.format(
+                  Locale.ROOT,
+                  "row group %d: expected floats in PLAIN, RLE_DICTIONARY or BYTE_STREAM_SPLIT, got"
+                      + " %s",
+                  pages.group(),
+                  encoding));
     }
   }
 
@@ -69,13 +74,18 @@ final class FloatValues {
     ByteBuffer encoded = pages.dictionary();
     if (encoded == null) {
       throw ParquetFile.corrupt(
-          "row group %d: a page of indices without a dictionary".formatted(pages.group()));
+          String.format(
+              Locale.ROOT, "row group %d: a page of indices without a dictionary", pages.group()));
     }
     if (dictionaryGroup != pages.group()) {
       if ((long) pages.dictionaryCount() * type.bytes() > encoded.capacity()) {
         throw ParquetFile.corrupt(
-            "row group %d: expected a dictionary of %d values, got %d bytes"
-                .formatted(pages.group(), pages.dictionaryCount(), encoded.capacity()));
+            String.format(
+                Locale.ROOT,
+                "row group %d: expected a dictionary of %d values, got %d bytes",
+                pages.group(),
+                pages.dictionaryCount(),
+                encoded.capacity()));
       }
       dictionary = new float[pages.dictionaryCount()];
       type.decode(encoded.duplicate(), dictionary.length, dictionary, 0);

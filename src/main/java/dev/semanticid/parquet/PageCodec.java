@@ -9,6 +9,7 @@ import io.airlift.compress.zstd.ZstdDecompressor;
 import java.io.ByteArrayInputStream;
 import java.io.IOException;
 import java.io.InputStream;
+import java.util.Locale;
 import java.util.zip.GZIPInputStream;
 import org.apache.parquet.format.CompressionCodec;
 import org.jspecify.annotations.Nullable;
@@ -70,7 +71,8 @@ final class PageCodec {
     }
     if (got != wanted) {
       throw ParquetFile.corrupt(
-          "expected a page of %d bytes when decompressed, got %d".formatted(wanted, got));
+          String.format(
+              Locale.ROOT, "expected a page of %d bytes when decompressed, got %d", wanted, got));
     }
   }
 

@@ -3,6 +3,7 @@ package dev.semanticid.parquet;
 import java.io.Closeable;
 import java.io.IOException;
 import java.nio.file.Path;
+import java.util.Locale;
 import java.util.Map;
 import java.util.Objects;
 import org.apache.parquet.column.ColumnWriter;
@@ -150,8 +151,14 @@ public final class ParquetCodesWriter implements Closeable {
     }
     if (count < 0 || count > ids || (long) count * levels > codes.length) {
       throw new IllegalArgumentException(
-          "%d rows of %d codes need as many ids and %d codes, got %d and %d"
-              .formatted(count, levels, (long) count * levels, ids, codes.length));
+          String.format(
+              Locale.ROOT,
+              "%d rows of %d codes need as many ids and %d codes, got %d and %d",
+              count,
+              levels,
+              (long) count * levels,
+              ids,
+              codes.length));
     }
   }
 }

@@ -128,7 +128,8 @@ final class ParquetFile {
     }
     if (sum != rows) {
       throw corrupt(
-          "expected %d rows as the footer says, got row groups of %d".formatted(rows, sum));
+          String.format(
+              Locale.ROOT, "expected %d rows as the footer says, got row groups of %d", rows, sum));
     }
   }
 
@@ -153,8 +154,11 @@ final class ParquetFile {
     if (size < MAGIC.length() + TAIL_BYTES) {
       throw new FormatException(
           Kind.TRUNCATED,
-          "expected a Parquet file of at least %d bytes, got %d"
-              .formatted(MAGIC.length() + TAIL_BYTES, size));
+          String.format(
+              Locale.ROOT,
+              "expected a Parquet file of at least %d bytes, got %d",
+              MAGIC.length() + TAIL_BYTES,
+              size));
     }
     byte[] head = new byte[MAGIC.length()];
     source.read(0, head, 0, head.length);
@@ -181,13 +185,20 @@ final class ParquetFile {
     if (length < 0 || length > most) {
       throw new FormatException(
           Kind.CORRUPT,
-          "expected a footer of at most %d bytes, got %s"
-              .formatted(most, Integer.toUnsignedString(length)));
+          String.format(
+              Locale.ROOT,
+              "expected a footer of at most %d bytes, got %s",
+              most,
+              Integer.toUnsignedString(length)));
     }
     if (length > MAX_FOOTER_BYTES) {
       throw new FormatException(
           Kind.TOO_LARGE,
-          "expected a footer of at most %d bytes, got %d".formatted(MAX_FOOTER_BYTES, length));
+          String.format(
+              Locale.ROOT,
+              "expected a footer of at most %d bytes, got %d",
+              MAX_FOOTER_BYTES,
+              length));
     }
     byte[] footer = new byte[length];
     long footerBegin = size - TAIL_BYTES - length;
@@ -259,28 +270,40 @@ final class ParquetFile {
     List<ColumnChunk> chunks = Objects.requireNonNull(rowGroups.get(group).getColumns());
     if (leaf.leaf() >= chunks.size()) {
       throw corrupt(
-          "row group %d: expected more than %d columns, got %d"
-              .formatted(group, leaf.leaf(), chunks.size()));
+          String.format(
+              Locale.ROOT,
+              "row group %d: expected more than %d columns, got %d",
+              group,
+              leaf.leaf(),
+              chunks.size()));
     }
     ColumnChunk chunk = chunks.get(leaf.leaf());
     String elsewhere = chunk.getFile_path();
     if (elsewhere != null && !elsewhere.isEmpty()) {
       throw new FormatException(
           Kind.UNSUPPORTED,
-          "row group %d: expected the column in this file, got one in another".formatted(group));
+          String.format(
+              Locale.ROOT,
+              "row group %d: expected the column in this file, got one in another",
+              group));
     }
     if (chunk.isSetCrypto_metadata()) {
       throw new FormatException(
-          Kind.UNSUPPORTED, "row group %d: expected a plain column".formatted(group));
+          Kind.UNSUPPORTED,
+          String.format(Locale.ROOT, "row group %d: expected a plain column", group));
     }
     ColumnMetaData metadata = chunk.getMeta_data();
     if (metadata == null) {
-      throw corrupt("row group %d: a column without metadata".formatted(group));
+      throw corrupt(String.format(Locale.ROOT, "row group %d: a column without metadata", group));
     }
     if (metadata.getType() != leaf.element().getType()) {
       throw corrupt(
-          "row group %d: expected %s as the schema says, got %s"
-              .formatted(group, leaf.element().getType(), metadata.getType()));
+          String.format(
+              Locale.ROOT,
+              "row group %d: expected %s as the schema says, got %s",
+              group,
+              leaf.element().getType(),
+              metadata.getType()));
     }
     return metadata;
   }
@@ -294,8 +317,13 @@ final class ParquetFile {
   }
 
   private static String hex(byte[] bytes, int from) {
-    return "%02x %02x %02x %02x"
-        .formatted(bytes[from], bytes[from + 1], bytes[from + 2], bytes[from + 3]);
+    return String.format(
+        Locale.ROOT,
+        "%02x %02x %02x %02x",
+        bytes[from],
+        bytes[from + 1],
+        bytes[from + 2],
+        bytes[from + 3]);
   }
 
   /** Makes a tree of the list of elements, which has each group before its fields. */
@@ -315,14 +343,16 @@ final class ParquetFile {
       }
       List<Node> fields = children(next(), "", 0, 0, 0);
       if (at < elements.size()) {
-        throw corrupt("expected a schema of %d elements, got %d".formatted(at, elements.size()));
+        throw corrupt(
+            String.format(
+                Locale.ROOT, "expected a schema of %d elements, got %d", at, elements.size()));
       }
       return fields;
     }
 
     private SchemaElement next() throws FormatException {
       if (at == elements.size()) {
-        throw corrupt("expected a schema of more than %d elements".formatted(at));
+        throw corrupt(String.format(Locale.ROOT, "expected a schema of more than %d elements", at));
       }
       return elements.get(at++);
     }
@@ -331,7 +361,8 @@ final class ParquetFile {
         SchemaElement parent, String path, int definition, int repetition, int depth)
         throws FormatException {
       if (depth > MAX_DEPTH) {
-        throw corrupt("expected a schema of at most %d levels".formatted(MAX_DEPTH));
+        throw corrupt(
+            String.format(Locale.ROOT, "expected a schema of at most %d levels", MAX_DEPTH));
       }
       List<Node> children = new ArrayList<>();
       for (int i = 0; i < parent.getNum_children(); i++) {

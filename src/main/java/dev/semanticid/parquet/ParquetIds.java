@@ -9,6 +9,7 @@ import java.nio.ByteBuffer;
 import java.nio.charset.CharacterCodingException;
 import java.nio.charset.StandardCharsets;
 import java.util.List;
+import java.util.Locale;
 import java.util.Objects;
 import java.util.Optional;
 import org.apache.parquet.bytes.ByteBufferInputStream;
@@ -135,8 +136,12 @@ public final class ParquetIds implements AutoCloseable {
   public int read(Ids batch, int most) throws IOException {
     if (most < 1 || batch.type() != type) {
       throw new IllegalArgumentException(
-          "expected a batch of %s for 1 or more, got one of %s for %d"
-              .formatted(type, batch.type(), most));
+          String.format(
+              Locale.ROOT,
+              "expected a batch of %s for 1 or more, got one of %s for %d",
+              type,
+              batch.type(),
+              most));
     }
     int count = (int) Math.min(most, rows() - row);
     batch.begin(count);
@@ -154,7 +159,7 @@ public final class ParquetIds implements AutoCloseable {
   public void skip(long rows) throws IOException {
     if (rows < 0 || rows > rows() - row) {
       throw new IllegalArgumentException(
-          "expected 0 to %d rows to skip, got %d".formatted(rows() - row, rows));
+          String.format(Locale.ROOT, "expected 0 to %d rows to skip, got %d", rows() - row, rows));
     }
     long left = rows;
     while (left > 0) {
@@ -186,7 +191,8 @@ public final class ParquetIds implements AutoCloseable {
     } catch (FormatException e) {
       throw e.in(file.name());
     } catch (LibraryException e) {
-      throw ParquetFile.corrupt("row %d: ids that cannot be decoded: %s".formatted(row, e.cause))
+      throw ParquetFile.corrupt(
+              String.format(Locale.ROOT, "row %d: ids that cannot be decoded: %s", row, e.cause))
           .in(file.name());
     }
   }
@@ -205,12 +211,16 @@ public final class ParquetIds implements AutoCloseable {
     }
     if (at == pages.count() || pages.group() != group) {
       throw ParquetFile.corrupt(
-          "row group %d: expected %d rows, got %d"
-              .formatted(group, file.rowsOfGroup(group), rowOfGroup));
+          String.format(
+              Locale.ROOT,
+              "row group %d: expected %d rows, got %d",
+              group,
+              file.rowsOfGroup(group),
+              rowOfGroup));
     }
     boolean there = pages.definition()[at] == leaf.definition();
     if (!there && batch != null) {
-      throw ParquetFile.corrupt("row %d: the id is null".formatted(row));
+      throw ParquetFile.corrupt(String.format(Locale.ROOT, "row %d: the id is null", row));
     }
     if (there) {
       value(batch);
@@ -220,7 +230,8 @@ public final class ParquetIds implements AutoCloseable {
     rowOfGroup++;
     if (rowOfGroup == file.rowsOfGroup(group) && at < pages.count()) {
       throw ParquetFile.corrupt(
-          "row group %d: expected %d rows, got more".formatted(group, rowOfGroup));
+          String.format(
+              Locale.ROOT, "row group %d: expected %d rows, got more", group, rowOfGroup));
     }
   }
 
@@ -267,13 +278,20 @@ public final class ParquetIds implements AutoCloseable {
       ByteBuffer encoded = pages.dictionary();
       if (encoded == null) {
         throw ParquetFile.corrupt(
-            "row group %d: a page of indices without a dictionary".formatted(pages.group()));
+            String.format(
+                Locale.ROOT,
+                "row group %d: a page of indices without a dictionary",
+                pages.group()));
       }
       // an entry has at least the 4 bytes of its length, or of the number itself
       if (pages.dictionaryCount() > encoded.remaining() / 4) {
         throw ParquetFile.corrupt(
-            "row group %d: expected a dictionary of %d ids, got %d bytes"
-                .formatted(pages.group(), pages.dictionaryCount(), encoded.remaining()));
+            String.format(
+                Locale.ROOT,
+                "row group %d: expected a dictionary of %d ids, got %d bytes",
+                pages.group(),
+                pages.dictionaryCount(),
+                encoded.remaining()));
       }
       decoded =
           Encoding.PLAIN.initDictionary(
@@ -290,7 +308,8 @@ public final class ParquetIds implements AutoCloseable {
     try {
       return StandardCharsets.UTF_8.newDecoder().decode(bytes).toString();
     } catch (CharacterCodingException e) {
-      throw ParquetFile.corrupt("row %d: the id is not valid UTF-8".formatted(row));
+      throw ParquetFile.corrupt(
+          String.format(Locale.ROOT, "row %d: the id is not valid UTF-8", row));
     }
   }
 

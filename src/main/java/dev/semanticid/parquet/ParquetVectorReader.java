@@ -10,6 +10,7 @@ import java.io.IOException;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
+import java.util.Locale;
 import java.util.Objects;
 import java.util.Optional;
 import org.apache.parquet.format.Type;
@@ -149,7 +150,7 @@ public final class ParquetVectorReader implements VectorReader {
   public void skip(long rows) throws IOException {
     if (rows < 0 || rows > rows() - row) {
       throw new IllegalArgumentException(
-          "expected 0 to %d rows to skip, got %d".formatted(rows() - row, rows));
+          String.format(Locale.ROOT, "expected 0 to %d rows to skip, got %d", rows() - row, rows));
     }
     defectCount = 0;
     long left = rows;
@@ -171,7 +172,7 @@ public final class ParquetVectorReader implements VectorReader {
   @Override
   public String defect(long row) {
     int index = Arrays.binarySearch(defectRows, 0, defectCount, row);
-    String where = "%s row %d ".formatted(file.name(), row);
+    String where = String.format(Locale.ROOT, "%s row %d ", file.name(), row);
     if (index < 0 || row >= defectsTo) {
       return where + "holds NaN or a value outside float32";
     }
@@ -179,7 +180,9 @@ public final class ParquetVectorReader implements VectorReader {
         + switch (defects[index]) {
           case NULL_ROW -> "is null";
           case NULL_COMPONENT -> "has a component that is null";
-          default -> "has %d components, expected %d".formatted(defects[index], dimension);
+          default ->
+              String.format(
+                  Locale.ROOT, "has %d components, expected %d", defects[index], dimension);
         };
   }
 
@@ -254,7 +257,8 @@ public final class ParquetVectorReader implements VectorReader {
     rowOfGroup++;
     if (rowOfGroup == file.rowsOfGroup(group) && pages.group() == group && at < pages.count()) {
       throw ParquetFile.corrupt(
-          "row group %d: expected %d rows, got more".formatted(group, rowOfGroup));
+          String.format(
+              Locale.ROOT, "row group %d: expected %d rows, got more", group, rowOfGroup));
     }
   }
 
@@ -271,11 +275,16 @@ public final class ParquetVectorReader implements VectorReader {
     }
     if (at == pages.count() || pages.group() != group) {
       throw ParquetFile.corrupt(
-          "row group %d: expected %d rows, got %d"
-              .formatted(group, file.rowsOfGroup(group), rowOfGroup));
+          String.format(
+              Locale.ROOT,
+              "row group %d: expected %d rows, got %d",
+              group,
+              file.rowsOfGroup(group),
+              rowOfGroup));
     }
     if (pages.repetition()[at] != 0) {
-      throw ParquetFile.corrupt("row group %d: begins within a row".formatted(group));
+      throw ParquetFile.corrupt(
+          String.format(Locale.ROOT, "row group %d: begins within a row", group));
     }
   }
 
@@ -365,14 +374,21 @@ public final class ParquetVectorReader implements VectorReader {
     if (length == 0) {
       throw new FormatException(
           Kind.UNSUPPORTED,
-          "column %s: expected vectors, got %d rows that are null or empty"
-              .formatted(ParquetFile.shorten(column.path), file.rows()));
+          String.format(
+              Locale.ROOT,
+              "column %s: expected vectors, got %d rows that are null or empty",
+              ParquetFile.shorten(column.path),
+              file.rows()));
     }
     if (length > MAX_DIMENSION) {
       throw new FormatException(
           Kind.TOO_LARGE,
-          "column %s: expected vectors of at most %d components, got %d"
-              .formatted(ParquetFile.shorten(column.path), MAX_DIMENSION, length));
+          String.format(
+              Locale.ROOT,
+              "column %s: expected vectors of at most %d components, got %d",
+              ParquetFile.shorten(column.path),
+              MAX_DIMENSION,
+              length));
     }
     return (int) length;
   }
@@ -392,12 +408,13 @@ public final class ParquetVectorReader implements VectorReader {
             : "column %s to be of lists of float or double".formatted(ParquetFile.shorten(name));
     throw new FormatException(
         Kind.UNSUPPORTED,
-        "expected %s, got %d%s; columns: %s"
-            .formatted(
-                wanted,
-                fitting.size(),
-                name == null && !fitting.isEmpty() ? " (%s)".formatted(names(fitting)) : "",
-                file.columnsText()));
+        String.format(
+            Locale.ROOT,
+            "expected %s, got %d%s; columns: %s",
+            wanted,
+            fitting.size(),
+            name == null && !fitting.isEmpty() ? " (%s)".formatted(names(fitting)) : "",
+            file.columnsText()));
   }
 
   private static String names(List<VectorColumn> columns) {

@@ -14,6 +14,7 @@ import java.util.EnumSet;
 import java.util.HashSet;
 import java.util.HexFormat;
 import java.util.List;
+import java.util.Locale;
 import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
@@ -153,7 +154,8 @@ final class ApiKeys implements AutoCloseable {
     try (InputStream in = Files.newInputStream(file)) {
       byte[] bytes = in.readNBytes(LARGEST_FILE + 1);
       if (bytes.length > LARGEST_FILE) {
-        throw new BadFileException("it may have %d bytes and has more".formatted(LARGEST_FILE));
+        throw new BadFileException(
+            String.format(Locale.ROOT, "it may have %d bytes and has more", LARGEST_FILE));
       }
       return bytes;
     } catch (IOException e) {
@@ -186,8 +188,10 @@ final class ApiKeys implements AutoCloseable {
       number++;
       if (!(entry.getKey() instanceof String name) || !name.matches(NAME)) {
         throw new BadFileException(
-            "name %d must be 1 to 32 letters, digits, dots, dashes and underscores"
-                .formatted(number));
+            String.format(
+                Locale.ROOT,
+                "name %d must be 1 to 32 letters, digits, dots, dashes and underscores",
+                number));
       }
       if (!(entry.getValue() instanceof Map<?, ?> key)
           || !key.keySet().equals(Set.of("sha256", "scopes"))) {

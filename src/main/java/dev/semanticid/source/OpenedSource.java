@@ -18,6 +18,7 @@ import java.security.NoSuchAlgorithmException;
 import java.util.ArrayList;
 import java.util.HexFormat;
 import java.util.List;
+import java.util.Locale;
 import org.jspecify.annotations.Nullable;
 
 /** A source whose headers have been read: its shape is known, nothing is held open. */
@@ -35,9 +36,13 @@ public final class OpenedSource {
       if (part.dimension() != first.dimension()) {
         throw new FormatException(
             Kind.UNSUPPORTED,
-            "expected dimension %d as in %s, got %d in %s"
-                .formatted(
-                    first.dimension(), first.file().uri(), part.dimension(), part.file().uri()));
+            String.format(
+                Locale.ROOT,
+                "expected dimension %d as in %s, got %d in %s",
+                first.dimension(),
+                first.file().uri(),
+                part.dimension(),
+                part.file().uri()));
       }
     }
     long sum = 0;
@@ -45,8 +50,13 @@ public final class OpenedSource {
       if (part.rows() > Long.MAX_VALUE - sum) {
         throw new FormatException(
             Kind.TOO_LARGE,
-            "expected at most %d rows in all files, got %d before %s and %d in it"
-                .formatted(Long.MAX_VALUE, sum, part.file().uri(), part.rows()));
+            String.format(
+                Locale.ROOT,
+                "expected at most %d rows in all files, got %d before %s and %d in it",
+                Long.MAX_VALUE,
+                sum,
+                part.file().uri(),
+                part.rows()));
       }
       sum += part.rows();
     }

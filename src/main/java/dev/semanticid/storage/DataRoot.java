@@ -23,6 +23,7 @@ import java.util.ArrayList;
 import java.util.Collections;
 import java.util.Deque;
 import java.util.List;
+import java.util.Locale;
 import java.util.Objects;
 import org.jspecify.annotations.Nullable;
 import org.springframework.stereotype.Component;
@@ -320,8 +321,12 @@ class DataRoot {
       if (decoded.length() > LONGEST_PATH) {
         throw new ProblemException(
             role.unsupported,
-            "the path of a file: %s may have %d characters, this one has %d"
-                .formatted(role.word, LONGEST_PATH, decoded.length()));
+            String.format(
+                Locale.ROOT,
+                "the path of a file: %s may have %d characters, this one has %d",
+                role.word,
+                LONGEST_PATH,
+                decoded.length()));
       }
       return Path.of(decoded);
     } catch (URISyntaxException | InvalidPathException e) {

@@ -6,6 +6,7 @@ import java.io.InputStream;
 import java.io.RandomAccessFile;
 import java.io.UncheckedIOException;
 import java.nio.file.Path;
+import java.util.Locale;
 import java.util.Objects;
 
 /** A stretch of a file, as a stream of exactly its length. */
@@ -44,7 +45,8 @@ final class FilePart extends InputStream {
     }
     int count = file.read(target, offset, (int) Math.min(length, left));
     if (count < 0) {
-      throw new EOFException("the file is %d bytes shorter than it was".formatted(left));
+      throw new EOFException(
+          String.format(Locale.ROOT, "the file is %d bytes shorter than it was", left));
     }
     left -= count;
     return count;

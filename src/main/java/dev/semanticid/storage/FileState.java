@@ -6,6 +6,7 @@ import java.nio.file.Files;
 import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.nio.file.attribute.FileTime;
+import java.util.Locale;
 import java.util.Map;
 import java.util.Objects;
 import java.util.concurrent.TimeUnit;
@@ -38,7 +39,7 @@ record FileState(long size, long modifiedNanos, long inode) {
   }
 
   String identity() {
-    return "%d-%d-%d".formatted(size, modifiedNanos, inode);
+    return String.format(Locale.ROOT, "%d-%d-%d", size, modifiedNanos, inode);
   }
 
   /** Compares with what the file is now. */
@@ -59,6 +60,11 @@ record FileState(long size, long modifiedNanos, long inode) {
   StorageException changed(Path file, long nowBytes) {
     return new StorageException(
         ProblemCode.SOURCE_CHANGED,
-        "%s: expected %d bytes as when it was found, got %d".formatted(file, size, nowBytes));
+        String.format(
+            Locale.ROOT,
+            "%s: expected %d bytes as when it was found, got %d",
+            file,
+            size,
+            nowBytes));
   }
 }

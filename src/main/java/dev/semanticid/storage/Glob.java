@@ -5,6 +5,7 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.BitSet;
 import java.util.List;
+import java.util.Locale;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -108,8 +109,11 @@ final class Glob {
     if (glob.length() > LONGEST) {
       throw new StorageException(
           ProblemCode.SOURCE_INVALID,
-          "the name in a source may have %d characters if it is a glob, this one has %d"
-              .formatted(LONGEST, glob.length()));
+          String.format(
+              Locale.ROOT,
+              "the name in a source may have %d characters if it is a glob, this one has %d",
+              LONGEST,
+              glob.length()));
     }
     return new Glob(new Parser(glob).parse());
   }
@@ -297,8 +301,12 @@ final class Glob {
     private StorageException invalid(String what, int where) {
       return new StorageException(
           ProblemCode.SOURCE_INVALID,
-          "the glob %s in a source cannot be read: %s at character %d"
-              .formatted(glob, what, where));
+          String.format(
+              Locale.ROOT,
+              "the glob %s in a source cannot be read: %s at character %d",
+              glob,
+              what,
+              where));
     }
   }
 }

@@ -4,6 +4,7 @@ import dev.semanticid.system.ProblemCode;
 import dev.semanticid.system.SemanticIdProperties;
 import java.io.IOException;
 import java.io.InterruptedIOException;
+import java.util.Locale;
 import java.util.Set;
 import java.util.function.Supplier;
 import org.jspecify.annotations.Nullable;
@@ -134,7 +135,10 @@ final class S3Connection implements AutoCloseable {
     AwsErrorDetails details = answer.awsErrorDetails();
     String error = details == null || details.errorCode() == null ? "" : details.errorCode();
     int status = answer.statusCode();
-    String said = error.isEmpty() ? "HTTP " + status : "HTTP %d, %s".formatted(status, error);
+    String said =
+        error.isEmpty()
+            ? "HTTP " + status
+            : String.format(Locale.ROOT, "HTTP %d, %s", status, error);
     if (status == 404) {
       return new StorageException(
           missing,

@@ -2,6 +2,7 @@ package dev.semanticid.storage;
 
 import dev.semanticid.core.vector.ByteSource;
 import java.nio.file.Path;
+import java.util.Locale;
 import java.util.Optional;
 
 /**
@@ -28,7 +29,7 @@ record S3DataFile(S3Connection connection, S3Location location, long size, Strin
 
   @Override
   public String identity() {
-    return "%d-%s".formatted(size, eTag);
+    return String.format(Locale.ROOT, "%d-%s", size, eTag);
   }
 
   @Override

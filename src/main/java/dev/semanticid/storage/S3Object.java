@@ -3,6 +3,7 @@ package dev.semanticid.storage;
 import dev.semanticid.core.vector.ByteSource;
 import dev.semanticid.system.ProblemCode;
 import java.io.IOException;
+import java.util.Locale;
 import java.util.Objects;
 import software.amazon.awssdk.core.exception.RetryableException;
 import software.amazon.awssdk.core.sync.ResponseTransformer;
@@ -64,7 +65,7 @@ final class S3Object implements ByteSource {
         GetObjectRequest.builder()
             .bucket(location.bucket())
             .key(location.key())
-            .range("bytes=%d-%d".formatted(position, position + length - 1))
+            .range(String.format(Locale.ROOT, "bytes=%d-%d", position, position + length - 1))
             .ifMatch("\"" + eTag + "\"")
             .build();
     ResponseTransformer<GetObjectResponse, GetObjectResponse> body =
@@ -89,9 +90,14 @@ final class S3Object implements ByteSource {
     if (!isWhole(response, length)) {
       throw new StorageException(
           ProblemCode.SOURCE_UNAVAILABLE,
-          "%s: expected bytes %d to %d, %d of them, got %d"
-              .formatted(
-                  name(), position, position + length - 1, length, response.contentLength()));
+          String.format(
+              Locale.ROOT,
+              "%s: expected bytes %d to %d, %d of them, got %d",
+              name(),
+              position,
+              position + length - 1,
+              length,
+              response.contentLength()));
     }
   }
 
@@ -118,7 +124,12 @@ final class S3Object implements ByteSource {
     }
     if (count < length) {
       throw RetryableException.create(
-          "%s: expected %d bytes, the answer broke off after %d".formatted(name(), length, count));
+          String.format(
+              Locale.ROOT,
+              "%s: expected %d bytes, the answer broke off after %d",
+              name(),
+              length,
+              count));
     }
   }
 }

@@ -122,7 +122,8 @@ public final class LimitedInputStream extends FilterInputStream {
   private ProblemException tooLarge(String actual) {
     return new ProblemException(
             ProblemCode.PAYLOAD_TOO_LARGE,
-            "the body may have %d bytes, this one has %s".formatted(limit, actual))
+            String.format(
+                Locale.ROOT, "the body may have %d bytes, this one has %s", limit, actual))
         .with("limit", limit);
   }
 
@@ -145,8 +146,11 @@ public final class LimitedInputStream extends FilterInputStream {
     } catch (ZipException e) {
       throw new ProblemException(
           ProblemCode.MALFORMED_BODY,
-          "the body is not what its Content-Encoding says, after %d inflated bytes: %s"
-              .formatted(read, e.getMessage()));
+          String.format(
+              Locale.ROOT,
+              "the body is not what its Content-Encoding says, after %d inflated bytes: %s",
+              read,
+              e.getMessage()));
     } catch (IOException e) {
       // Tomcat says that a client was silent for too long as it says that it went away.
       if (e instanceof SocketTimeoutException || e.getCause() instanceof SocketTimeoutException) {
@@ -155,9 +159,12 @@ public final class LimitedInputStream extends FilterInputStream {
       throw new ProblemException(
           ProblemCode.MALFORMED_BODY,
           announced >= 0
-              ? "the body was announced with %d bytes and broke off after %d"
-                  .formatted(announced, read)
-              : "the body broke off after %d bytes".formatted(read));
+              ? String.format(
+                  Locale.ROOT,
+                  "the body was announced with %d bytes and broke off after %d",
+                  announced,
+                  read)
+              : String.format(Locale.ROOT, "the body broke off after %d bytes", read));
     }
     if (count > 0) {
       read += count;
@@ -177,17 +184,20 @@ public final class LimitedInputStream extends FilterInputStream {
   private ProblemException tooSlow() {
     return new ProblemException(
         ProblemCode.REQUEST_TIMEOUT,
-        "the body did not come in time: it was announced with %s bytes, %d came%s"
-            .formatted(
-                announced >= 0 ? Long.toString(announced) : "no number of",
-                read,
-                timeout == null
-                    ? ""
-                    : "; it may take %d ms%s".formatted(timeout.toMillis(), rate())));
+        String.format(
+            Locale.ROOT,
+            "the body did not come in time: it was announced with %s bytes, %d came%s",
+            announced >= 0 ? Long.toString(announced) : "no number of",
+            read,
+            timeout == null
+                ? ""
+                : String.format(Locale.ROOT, "; it may take %d ms%s", timeout.toMillis(), rate())));
   }
 
   private String rate() {
-    return slowestRate == NO_RATE ? "" : " and a second for each %d bytes".formatted(slowestRate);
+    return slowestRate == NO_RATE
+        ? ""
+        : String.format(Locale.ROOT, " and a second for each %d bytes", slowestRate);
   }
 
   @Override

@@ -2,6 +2,7 @@ package dev.semanticid.system;
 
 import io.micrometer.core.instrument.Gauge;
 import io.micrometer.core.instrument.MeterRegistry;
+import java.util.Locale;
 import java.util.function.Supplier;
 import org.jspecify.annotations.Nullable;
 import org.springframework.beans.factory.annotation.Autowired;
@@ -82,14 +83,24 @@ public class MemoryBudget {
     if (bytes > total) {
       throw new ProblemException(
               ProblemCode.PAYLOAD_TOO_LARGE,
-              "%s would take %d bytes of memory, all requests together may take %d; send less at once, or raise semantic-id.request-memory"
-                  .formatted(what, bytes, total))
+              String.format(
+                  Locale.ROOT,
+                  "%s would take %d bytes of memory, all requests together may take %d; send less"
+                      + " at once, or raise semantic-id.request-memory",
+                  what,
+                  bytes,
+                  total))
           .with("limit", total);
     }
     if (bytes > total - taken) {
       throw ProblemException.overloaded(
-          "%s would take %d bytes of memory, other requests have taken %d of %d"
-              .formatted(what, bytes, taken, total),
+          String.format(
+              Locale.ROOT,
+              "%s would take %d bytes of memory, other requests have taken %d of %d",
+              what,
+              bytes,
+              taken,
+              total),
           RETRY_SECONDS);
     }
     taken += bytes;

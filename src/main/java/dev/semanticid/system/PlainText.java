@@ -1,5 +1,7 @@
 package dev.semanticid.system;
 
+import java.util.Locale;
+
 /**
  * Text that stays on its line: names and messages with a line break could pose as another line of a
  * log, and files with such names as two files in a list.
@@ -22,7 +24,7 @@ public final class PlainText {
     for (int i = 0; i < text.length(); i++) {
       char c = text.charAt(i);
       if (isControl(c)) {
-        line.append("\\u%04x".formatted((int) c));
+        line.append(String.format(Locale.ROOT, "\\u%04x", (int) c));
       } else {
         line.append(c);
       }

@@ -1,6 +1,7 @@
 package dev.semanticid.system;
 
 import java.util.LinkedHashMap;
+import java.util.Locale;
 import java.util.Map;
 
 /**
@@ -35,7 +36,8 @@ public final class ProblemException extends RuntimeException {
    */
   public static ProblemException overloaded(String detail, long seconds) {
     return new ProblemException(
-            ProblemCode.OVERLOADED, "%s; try again in %d s".formatted(detail, seconds))
+            ProblemCode.OVERLOADED,
+            String.format(Locale.ROOT, "%s; try again in %d s", detail, seconds))
         .with(RETRY_AFTER, seconds);
   }
 

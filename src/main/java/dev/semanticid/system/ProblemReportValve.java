@@ -3,6 +3,7 @@ package dev.semanticid.system;
 import java.io.IOException;
 import java.io.Writer;
 import java.nio.charset.StandardCharsets;
+import java.util.Locale;
 import java.util.concurrent.atomic.AtomicBoolean;
 import org.apache.catalina.connector.Request;
 import org.apache.catalina.connector.Response;
@@ -55,8 +56,13 @@ final class ProblemReportValve extends ErrorReportValve {
       return "{\"error\":\"%s\"}".formatted(detail);
     }
     ProblemCode code = status == 400 ? ProblemCode.MALFORMED_REQUEST : ProblemHandler.code(status);
-    return "{\"title\":\"%s\",\"status\":%d,\"detail\":\"%s\",\"code\":\"%s\"}"
-        .formatted(title, status, detail, code);
+    return String.format(
+        Locale.ROOT,
+        "{\"title\":\"%s\",\"status\":%d,\"detail\":\"%s\",\"code\":\"%s\"}",
+        title,
+        status,
+        detail,
+        code);
   }
 
   private static String detail(int status) {

@@ -1,6 +1,7 @@
 package dev.semanticid.system;
 
 import dev.semanticid.core.vector.ElementType;
+import java.util.Locale;
 
 /** Checks of bodies that are rows without a header. */
 public final class RawRows {
@@ -22,9 +23,14 @@ public final class RawRows {
     if (bytes % rowBytes != 0) {
       throw new ProblemException(
               ProblemCode.MALFORMED_BODY,
-              "rows of dimension %d as %s have %d bytes, the body has %d, which is %.3f rows"
-                  .formatted(
-                      dimension, type.wireName(), rowBytes, bytes, (double) bytes / rowBytes))
+              String.format(
+                  Locale.ROOT,
+                  "rows of dimension %d as %s have %d bytes, the body has %d, which is %.3f rows",
+                  dimension,
+                  type.wireName(),
+                  rowBytes,
+                  bytes,
+                  (double) bytes / rowBytes))
           .with("expected", rowBytes)
           .with("actual", bytes);
     }

@@ -9,6 +9,7 @@ import java.nio.file.Files;
 import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.util.HashMap;
+import java.util.Locale;
 import java.util.Map;
 import java.util.Set;
 import java.util.concurrent.Semaphore;
@@ -121,14 +122,24 @@ public class ScratchSpace {
     long taken = reservedBytes();
     if (maxBytes != null && bytes > maxBytes - taken) {
       throw noRoom(
-          "%d bytes are needed and %d are taken of the %d that semantic-id.scratch.max-size allows"
-              .formatted(bytes, taken, maxBytes));
+          String.format(
+              Locale.ROOT,
+              "%d bytes are needed and %d are taken of the %d that semantic-id.scratch.max-size"
+                  + " allows",
+              bytes,
+              taken,
+              maxBytes));
     }
     long free = usableBytes() - unwrittenBytes() - keepFreeBytes;
     if (bytes > free) {
       throw noRoom(
-          "%d bytes are needed in semantic-id.data-dir and %d are free, besides the %d that semantic-id.scratch.keep-free leaves to the database"
-              .formatted(bytes, Math.max(0, free), keepFreeBytes));
+          String.format(
+              Locale.ROOT,
+              "%d bytes are needed in semantic-id.data-dir and %d are free, besides the %d that"
+                  + " semantic-id.scratch.keep-free leaves to the database",
+              bytes,
+              Math.max(0, free),
+              keepFreeBytes));
     }
   }
 
@@ -197,8 +208,11 @@ public class ScratchSpace {
   public Upload beginUpload() {
     if (!uploads.tryAcquire()) {
       throw ProblemException.overloaded(
-          "%d uploads are under way, which is as many as semantic-id.scratch.max-uploads allows"
-              .formatted(maxUploads),
+          String.format(
+              Locale.ROOT,
+              "%d uploads are under way, which is as many as semantic-id.scratch.max-uploads"
+                  + " allows",
+              maxUploads),
           RETRY_SECONDS);
     }
     return new Upload();

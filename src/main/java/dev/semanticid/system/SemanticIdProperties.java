@@ -5,6 +5,7 @@ import java.net.URI;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.List;
+import java.util.Locale;
 import java.util.Objects;
 import java.util.regex.Pattern;
 import org.jspecify.annotations.Nullable;
@@ -123,8 +124,11 @@ public record SemanticIdProperties(
           "semantic-id.encoding.max-body-size must be positive and below 2GB, got " + maxBodySize);
       require(
           maxQueuedRows >= maxRows,
-          "semantic-id.encoding.max-queued-rows must be at least max-rows, %d, got %d"
-              .formatted(maxRows, maxQueuedRows));
+          String.format(
+              Locale.ROOT,
+              "semantic-id.encoding.max-queued-rows must be at least max-rows, %d, got %d",
+              maxRows,
+              maxQueuedRows));
       require(
           maxQueuedRequests >= 1,
           "semantic-id.encoding.max-queued-requests must be at least 1, got " + maxQueuedRequests);

@@ -5,6 +5,7 @@ import dev.semanticid.system.EmbeddingModel;
 import dev.semanticid.system.ProblemCode;
 import dev.semanticid.system.ProblemException;
 import java.util.List;
+import java.util.Locale;
 import java.util.Objects;
 import org.jspecify.annotations.Nullable;
 
@@ -34,8 +35,12 @@ record StartVersion(String name, int number, Codebook codebook) {
     if (codebook.trainingState() == null) {
       throw new ProblemException(
           ProblemCode.COUNTS_REQUIRED,
-          "version %d of codebook '%s' cannot be trained further: its file has no counts of the"
-                  .formatted(number, name)
+          String.format(
+                  Locale.ROOT,
+                  "version %d of codebook '%s' cannot be trained further: its file has no counts of"
+                      + " the",
+                  number,
+                  name)
               + " rows that each centroid absorbed (count_0 … with mean_norms)");
     }
     return this;
@@ -53,8 +58,13 @@ record StartVersion(String name, int number, Codebook codebook) {
     if (codebook.dimension() != dimension) {
       throw new ProblemException(
               ProblemCode.DIMENSION_MISMATCH,
-              "version %d of codebook '%s' has embedding_dim %d, the data has dimension %d"
-                  .formatted(number, name, codebook.dimension(), dimension))
+              String.format(
+                  Locale.ROOT,
+                  "version %d of codebook '%s' has embedding_dim %d, the data has dimension %d",
+                  number,
+                  name,
+                  codebook.dimension(),
+                  dimension))
           .with("expected", codebook.dimension())
           .with("actual", dimension);
     }
@@ -64,8 +74,14 @@ record StartVersion(String name, int number, Codebook codebook) {
     if (!Objects.equals(expected, actual)) {
       throw new ProblemException(
               ProblemCode.CODEBOOK_MISMATCH,
-              "version %d of codebook '%s' has %s %s, which training it further keeps; got %s"
-                  .formatted(number, name, parameter, expected, actual))
+              String.format(
+                  Locale.ROOT,
+                  "version %d of codebook '%s' has %s %s, which training it further keeps; got %s",
+                  number,
+                  name,
+                  parameter,
+                  expected,
+                  actual))
           .with("parameter", parameter)
           .with("expected", expected)
           .with("actual", actual);

@@ -278,7 +278,10 @@ final class TrainingParameters {
       if (hierarchies.isPresent() && hierarchies.get() != widths.size()) {
         throw invalid(
             "codebook_width",
-            "have one width for each of the %d num_hierarchies".formatted(hierarchies.get()),
+            String.format(
+                Locale.ROOT,
+                "have one width for each of the %d num_hierarchies",
+                hierarchies.get()),
             Integer.toString(widths.size()));
       }
       return widths;
@@ -325,7 +328,11 @@ final class TrainingParameters {
     if (stated.isPresent() && stated.get() != dimension) {
       throw new ProblemException(
               ProblemCode.DIMENSION_MISMATCH,
-              "embedding_dim is %d, the data has dimension %d".formatted(stated.get(), dimension))
+              String.format(
+                  Locale.ROOT,
+                  "embedding_dim is %d, the data has dimension %d",
+                  stated.get(),
+                  dimension))
           .with("expected", stated.get())
           .with("actual", dimension);
     }
@@ -403,8 +410,12 @@ final class TrainingParameters {
     if (holdout.fraction() > 0 && counted && holdoutRows == 0 && rows < ANY_ROWS) {
       throw new ProblemException(
               ProblemCode.TOO_FEW_ROWS,
-              "%s %s holds out none of the %d rows; at least one is needed to report on"
-                  .formatted(HOLDOUT_FRACTION, holdout.fraction(), rows))
+              String.format(
+                  Locale.ROOT,
+                  "%s %s holds out none of the %d rows; at least one is needed to report on",
+                  HOLDOUT_FRACTION,
+                  holdout.fraction(),
+                  rows))
           .with("expected", 1)
           .with("actual", 0);
     }
@@ -431,15 +442,19 @@ final class TrainingParameters {
     if (dimension > Codebook.MOST_DIMENSION) {
       throw new ProblemException(
               ProblemCode.DIMENSION_MISMATCH,
-              "a codebook may have dimension %d, the data has %d"
-                  .formatted(Codebook.MOST_DIMENSION, dimension))
+              String.format(
+                  Locale.ROOT,
+                  "a codebook may have dimension %d, the data has %d",
+                  Codebook.MOST_DIMENSION,
+                  dimension))
           .with("expected", Codebook.MOST_DIMENSION)
           .with("actual", dimension);
     }
     if (rows > ANY_ROWS) {
       throw new ProblemException(
               ProblemCode.MEMORY_BUDGET_EXCEEDED,
-              "a training takes at most %d rows, the data has %d".formatted(ANY_ROWS, rows))
+              String.format(
+                  Locale.ROOT, "a training takes at most %d rows, the data has %d", ANY_ROWS, rows))
           .with("expected", ANY_ROWS)
           .with("actual", rows);
     }
@@ -451,8 +466,14 @@ final class TrainingParameters {
     if (rows <= LARGEST_ARRAY && components > LARGEST_ARRAY) {
       throw new ProblemException(
               ProblemCode.MEMORY_BUDGET_EXCEEDED,
-              "%s %d × dimension %d is %d components, %d fit in memory"
-                  .formatted(name, rows, dimension, components, LARGEST_ARRAY))
+              String.format(
+                  Locale.ROOT,
+                  "%s %d × dimension %d is %d components, %d fit in memory",
+                  name,
+                  rows,
+                  dimension,
+                  components,
+                  LARGEST_ARRAY))
           .with("parameter", name)
           .with("expected", LARGEST_ARRAY)
           .with("actual", components);
@@ -463,11 +484,19 @@ final class TrainingParameters {
       long rows, long holdoutRows, ResidualQuantizerConfig config, boolean continued) {
     long fewest = ResidualQuantizerTrainer.fewestRows(config, continued);
     if (rows - holdoutRows < fewest) {
-      String left = holdoutRows == 0 ? "" : ", of which %d are held out".formatted(holdoutRows);
+      String left =
+          holdoutRows == 0
+              ? ""
+              : String.format(Locale.ROOT, ", of which %d are held out", holdoutRows);
       throw new ProblemException(
               ProblemCode.TOO_FEW_ROWS,
-              "a codebook of width %d needs at least %d rows to train on, the data has %d%s"
-                  .formatted(Collections.max(config.codebookWidths()), fewest, rows, left))
+              String.format(
+                  Locale.ROOT,
+                  "a codebook of width %d needs at least %d rows to train on, the data has %d%s",
+                  Collections.max(config.codebookWidths()),
+                  fewest,
+                  rows,
+                  left))
           .with("expected", fewest)
           .with("actual", rows - holdoutRows);
     }

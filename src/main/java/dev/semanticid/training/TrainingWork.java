@@ -151,8 +151,12 @@ class TrainingWork implements JobWork {
     if (bytes > memoryBudget) {
       throw new ProblemException(
               ProblemCode.MEMORY_BUDGET_EXCEEDED,
-              "the training needs about %d bytes of memory, semantic-id.jobs.memory-budget is %d"
-                  .formatted(bytes, memoryBudget))
+              String.format(
+                  Locale.ROOT,
+                  "the training needs about %d bytes of memory, semantic-id.jobs.memory-budget is"
+                      + " %d",
+                  bytes,
+                  memoryBudget))
           .with("expected", memoryBudget)
           .with("actual", bytes);
     }
@@ -257,20 +261,24 @@ class TrainingWork implements JobWork {
   public String describe(JobProgress now) {
     String where =
         now.level() == null
-            ? "%s, row %d of %d".formatted(now.phase(), now.rows(), now.totalRows())
-            : "%s of level %d, step %d of %d, inertia %.6g"
-                .formatted(
-                    now.phase(),
-                    now.level(),
-                    now.step(),
-                    now.steps(),
-                    now.inertia() == null ? Double.NaN : now.inertia());
+            ? String.format(
+                Locale.ROOT, "%s, row %d of %d", now.phase(), now.rows(), now.totalRows())
+            : String.format(
+                Locale.ROOT,
+                "%s of level %d, step %d of %d, inertia %.6g",
+                now.phase(),
+                now.level(),
+                now.step(),
+                now.steps(),
+                now.inertia() == null ? Double.NaN : now.inertia());
     return String.format(
         Locale.ROOT,
         "%s, %.0f rows/s%s",
         where,
         now.rowsPerSecond(),
-        now.etaSeconds() == null ? "" : ", %.0f s to go".formatted(now.etaSeconds()));
+        now.etaSeconds() == null
+            ? ""
+            : String.format(Locale.ROOT, ", %.0f s to go", now.etaSeconds()));
   }
 
   /** One training on rows that can be read in any order. */
@@ -383,13 +391,20 @@ class TrainingWork implements JobWork {
       for (int l = 0; l < bufferRows.size(); l++) {
         if (request.start() == null && bufferRows.get(l) < request.config().initBufferSize()) {
           notes.add(
-              "level %d chose its first centroids from %d rows, all that reached it, instead of"
-                      .formatted(l, bufferRows.get(l))
-                  + " init_buffer_size %d".formatted(request.config().initBufferSize()));
+              String.format(
+                      Locale.ROOT,
+                      "level %d chose its first centroids from %d rows, all that reached it,"
+                          + " instead of",
+                      l,
+                      bufferRows.get(l))
+                  + String.format(
+                      Locale.ROOT, " init_buffer_size %d", request.config().initBufferSize()));
         }
       }
       if (skipped > 0) {
-        notes.add("%d rows were left out because they are no vectors".formatted(skipped));
+        notes.add(
+            String.format(
+                Locale.ROOT, "%d rows were left out because they are no vectors", skipped));
       }
       return notes;
     }
@@ -509,7 +524,9 @@ class TrainingWork implements JobWork {
     int dead = report.levels().stream().mapToInt(LevelReport::deadCodes).sum();
     Integer maxDeadCodes = gate.maxDeadCodes();
     if (maxDeadCodes != null && dead > maxDeadCodes) {
-      failures.add("%d dead codes are more than max_dead_codes %d".formatted(dead, maxDeadCodes));
+      failures.add(
+          String.format(
+              Locale.ROOT, "%d dead codes are more than max_dead_codes %d", dead, maxDeadCodes));
     }
     QuantizationReport holdout = report.holdout();
     Double maxHoldoutMse = gate.maxHoldoutMse();

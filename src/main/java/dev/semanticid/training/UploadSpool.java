@@ -19,6 +19,7 @@ import java.io.InputStream;
 import java.io.OutputStream;
 import java.nio.ByteBuffer;
 import java.nio.file.Path;
+import java.util.Locale;
 import java.util.Set;
 import java.util.UUID;
 import org.jspecify.annotations.Nullable;
@@ -90,11 +91,12 @@ class UploadSpool {
       if (copied < header.dataBytes() || body.read() >= 0) {
         throw new ProblemException(
             ProblemCode.MALFORMED_BODY,
-            "an array of shape %s has %d bytes of data, %s came"
-                .formatted(
-                    header.shape(),
-                    header.dataBytes(),
-                    copied < header.dataBytes() ? copied : "more"));
+            String.format(
+                Locale.ROOT,
+                "an array of shape %s has %d bytes of data, %s came",
+                header.shape(),
+                header.dataBytes(),
+                copied < header.dataBytes() ? copied : "more"));
       }
       return null;
     });
@@ -190,7 +192,7 @@ class UploadSpool {
         long row = (checked + at) / dimension;
         throw new ProblemException(
                 ProblemCode.NON_FINITE_VALUE,
-                "row %d holds NaN or a value outside float32".formatted(row))
+                String.format(Locale.ROOT, "row %d holds NaN or a value outside float32", row))
             .with("row", row);
       }
       checked += count;

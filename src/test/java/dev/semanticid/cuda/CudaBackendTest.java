@@ -19,6 +19,7 @@ import java.lang.foreign.ValueLayout;
 import java.lang.invoke.MethodHandle;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Locale;
 import java.util.SplittableRandom;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
@@ -97,7 +98,7 @@ class CudaBackendTest {
         float[] large = new float[8 << 20];
         assertThatThrownBy(() -> backend.makeResident(large, 1 << 20, 8))
             .isInstanceOf(OutOfMemoryError.class)
-            .hasMessageContaining("%d bytes".formatted(32 << 20))
+            .hasMessageContaining(String.format(Locale.ROOT, "%d bytes", 32 << 20))
             .hasMessageContaining(Long.toString(limit - limit / 4));
         assertThat(backend.deviceBytes()).isEqualTo(before);
         float[] products = new float[8];

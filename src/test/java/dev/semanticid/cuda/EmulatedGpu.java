@@ -5,6 +5,7 @@ import java.io.UncheckedIOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
+import java.util.Locale;
 import java.util.Optional;
 
 /**
@@ -56,7 +57,9 @@ public final class EmulatedGpu {
   private static Optional<Path> build() {
     try {
       Path folder = Files.createDirectories(Path.of("target", "cuda"));
-      Path file = folder.resolve("emulator-%d.so".formatted(ProcessHandle.current().pid()));
+      Path file =
+          folder.resolve(
+              String.format(Locale.ROOT, "emulator-%d.so", ProcessHandle.current().pid()));
       Process compiler =
           new ProcessBuilder(
                   "g++",

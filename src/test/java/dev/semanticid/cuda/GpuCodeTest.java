@@ -9,6 +9,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Locale;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -47,10 +48,13 @@ class GpuCodeTest {
     Path object = folder.resolve("object.o");
     var command =
         new ArrayList<>(List.of("nvcc", "-c", source.toString(), "-o", object.toString()));
-    machine.forEach(
-        number -> command.add("-gencode=arch=compute_%d,code=sm_%d".formatted(number, number)));
+    machine.forEach(number ->
+        command.add(
+            String.format(Locale.ROOT, "-gencode=arch=compute_%d,code=sm_%d", number, number)));
     ptx.forEach(number ->
-        command.add("-gencode=arch=compute_%d,code=compute_%d".formatted(number, number)));
+        command.add(
+            String.format(
+                Locale.ROOT, "-gencode=arch=compute_%d,code=compute_%d", number, number)));
     PtxTest.run(command.toArray(String[]::new));
 
     GpuCode code = GpuCode.of(object);

@@ -6,6 +6,7 @@ import com.google.gson.JsonParser;
 import io.kubernetes.client.openapi.JSON;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Locale;
 import java.util.Map;
 import java.util.Set;
 import java.util.TreeSet;
@@ -77,7 +78,7 @@ final class KubernetesObjects {
       }
       for (int i = 0; i < given.getAsJsonArray().size(); i++) {
         differences(
-            "%s[%d]".formatted(path, i),
+            String.format(Locale.ROOT, "%s[%d]", path, i),
             given.getAsJsonArray().get(i),
             known.getAsJsonArray().get(i),
             faults);

@@ -8,6 +8,7 @@ import dev.semanticid.system.ProblemException;
 import dev.semanticid.system.SemanticIdProperties;
 import java.time.Duration;
 import java.util.ArrayList;
+import java.util.Locale;
 import java.util.SplittableRandom;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.ExecutionException;
@@ -120,8 +121,10 @@ class AdmissionTest {
       assertThat(problem.properties()).containsEntry(ProblemException.RETRY_AFTER, seconds);
       assertThat(problem.detail())
           .isEqualTo(
-              "1 requests with 250 rows are under way, 10 and 250 may be; try again in %d s"
-                  .formatted(seconds));
+              String.format(
+                  Locale.ROOT,
+                  "1 requests with 250 rows are under way, 10 and 250 may be; try again in %d s",
+                  seconds));
     }
   }
 
@@ -290,7 +293,8 @@ class AdmissionTest {
 
   private static void assertTooLarge(Runnable call, long rows) {
     ProblemException problem = assertProblem(ProblemCode.PAYLOAD_TOO_LARGE, call::run);
-    assertThat(problem.detail()).contains("this one has %d or more".formatted(rows));
+    assertThat(problem.detail())
+        .contains(String.format(Locale.ROOT, "this one has %d or more", rows));
     assertThat(problem.properties())
         .containsKey("limit")
         .doesNotContainKey(ProblemException.RETRY_AFTER);

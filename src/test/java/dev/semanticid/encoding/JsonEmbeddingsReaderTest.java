@@ -14,6 +14,7 @@ import java.nio.ByteOrder;
 import java.time.Duration;
 import java.util.Arrays;
 import java.util.Base64;
+import java.util.Locale;
 import java.util.SplittableRandom;
 import org.jspecify.annotations.Nullable;
 import org.junit.jupiter.api.Test;
@@ -98,7 +99,9 @@ class JsonEmbeddingsReaderTest {
         .containsEntry("actual", actual)
         .containsEntry("row", row);
     assertThat(problem.detail())
-        .isEqualTo("the codebook has dimension 3, row 0 has %d components".formatted(actual));
+        .isEqualTo(
+            String.format(
+                Locale.ROOT, "the codebook has dimension 3, row 0 has %d components", actual));
   }
 
   @ParameterizedTest
@@ -208,7 +211,7 @@ class JsonEmbeddingsReaderTest {
     for (int i = 0; i < text.length(); i++) {
       char c = text.charAt(i);
       switch (random.nextInt(4)) {
-        case 0 -> escaped.append("\\u%04x".formatted((int) c));
+        case 0 -> escaped.append(String.format(Locale.ROOT, "\\u%04x", (int) c));
         case 1 -> escaped.append(c == '/' ? "\\/" : String.valueOf(c));
         default -> escaped.append(c);
       }

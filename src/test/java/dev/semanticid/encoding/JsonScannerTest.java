@@ -15,6 +15,7 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.HexFormat;
 import java.util.List;
+import java.util.Locale;
 import java.util.SplittableRandom;
 import java.util.regex.Pattern;
 import org.junit.jupiter.api.Test;
@@ -377,7 +378,7 @@ class JsonScannerTest {
         if (c < Character.MIN_SURROGATE || c > Character.MAX_SURROGATE) {
           expected.appendCodePoint(c);
           for (char unit : Character.toChars(c)) {
-            escaped.append("\\u%04x".formatted((int) unit));
+            escaped.append(String.format(Locale.ROOT, "\\u%04x", (int) unit));
           }
         }
       }

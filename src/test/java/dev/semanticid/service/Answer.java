@@ -66,11 +66,12 @@ record Answer(String request, int status, Map<String, String> headers, byte[] bo
   @Override
   public String toString() {
     String text = text();
-    return "%s → %d %s %s"
-        .formatted(
-            request,
-            status,
-            header("content-type"),
-            text.length() > 600 ? text.substring(0, 600) + "…" : text);
+    return String.format(
+        Locale.ROOT,
+        "%s → %d %s %s",
+        request,
+        status,
+        header("content-type"),
+        text.length() > 600 ? text.substring(0, 600) + "…" : text);
   }
 }

@@ -19,6 +19,7 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.Collections;
 import java.util.List;
+import java.util.Locale;
 import java.util.Random;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.AfterAll;
@@ -361,7 +362,10 @@ class BadInputIT {
     return Stream.of(
         npy("trailing byte", Arrays.copyOf(good, good.length + 1), data.length),
         npy("twice", Arrays.copyOf(good, 2 * good.length), data.length),
-        npy("Fortran order", header("<f4", "True", "(%d, %d)".formatted(n, D)), "fortran_order"),
+        npy(
+            "Fortran order",
+            header("<f4", "True", String.format(Locale.ROOT, "(%d, %d)", n, D)),
+            "fortran_order"),
         npy(">f4", Embeddings.npy(">f4", data, n, D), "'>f4'"),
         npy("<i4", Embeddings.npy("<i4", data, n, D), "'<i4'"),
         npy("|O", Embeddings.npy("|O", data, n, D), "'|O'"),
@@ -371,10 +375,17 @@ class BadInputIT {
             "structured",
             plain("{'descr': [('x', '<f4')], 'fortran_order': False, 'shape': (20, 16)}"),
             "descr"),
-        npy("overflow", header("<f4", "False", "(9223372036854775807, %d)".formatted(D)), "shape"),
-        npy("beyond a long", header("<f4", "False", "(99999999999999999999, %d)".formatted(D))),
-        npy("negative rows", header("<f4", "False", "(-1, %d)".formatted(D))),
-        npy("negative dimension", header("<f4", "False", "(%d, -16)".formatted(n))),
+        npy(
+            "overflow",
+            header("<f4", "False", String.format(Locale.ROOT, "(9223372036854775807, %d)", D)),
+            "shape"),
+        npy(
+            "beyond a long",
+            header("<f4", "False", String.format(Locale.ROOT, "(99999999999999999999, %d)", D))),
+        npy("negative rows", header("<f4", "False", String.format(Locale.ROOT, "(-1, %d)", D))),
+        npy(
+            "negative dimension",
+            header("<f4", "False", String.format(Locale.ROOT, "(%d, -16)", n))),
         npy("three axes", Embeddings.npy("<f4", data, 2, n / 2, D), "(2, 10, 16)"),
         npy("no axis", Embeddings.npy("<f4", Arrays.copyOf(data, 4))),
         npy("dimension 0", Embeddings.npy("<f4", new byte[0], n, 0), "(20, 0)"),
@@ -443,7 +454,7 @@ class BadInputIT {
     byte[] beyond = Embeddings.npy("<f8", doubleBytes(1e39), 1, D);
     byte[] none = Embeddings.npy("<f4", new byte[0], 0, D);
     byte[] many = Embeddings.npy(Embeddings.rows(MOST_ROWS + 1, D, 3));
-    byte[] promised = header("<f4", "False", "(1000000000000, %d)".formatted(D));
+    byte[] promised = header("<f4", "False", String.format(Locale.ROOT, "(1000000000000, %d)", D));
     byte[] nan20 =
         Embeddings.npy(
             Stream.concat(Arrays.stream(ROWS), Stream.of(poisoned(-1f / 0)))

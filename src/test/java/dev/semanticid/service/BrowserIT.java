@@ -15,6 +15,7 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
+import java.util.Locale;
 import java.util.Map;
 import java.util.Set;
 import java.util.concurrent.BlockingQueue;
@@ -183,8 +184,13 @@ class BrowserIT {
       throws InterruptedException {
     return attacker.awaitResults(
         chromium.open(
-            "http://%s:%d/attacker/page?target=%s&prefix=%s"
-                .formatted(host, attacker.port(), target, prefix)));
+            String.format(
+                Locale.ROOT,
+                "http://%s:%d/attacker/page?target=%s&prefix=%s",
+                host,
+                attacker.port(),
+                target,
+                prefix)));
   }
 
   private static void requireNothingUploaded(String prefix) {
@@ -196,7 +202,10 @@ class BrowserIT {
   @Test
   void attack_onAServerThatLetsInEverybody_succeeds() throws Exception {
     JsonNode results =
-        attack("evil.example", "http://127.0.0.1:%d/victim".formatted(attacker.port()), "victim");
+        attack(
+            "evil.example",
+            String.format(Locale.ROOT, "http://127.0.0.1:%d/victim", attacker.port()),
+            "victim");
     for (String name : List.of("untyped", "buffer", "text", "beacon")) {
       assertThat(attacker.received)
           .as("%s: %s", name, results)
@@ -215,20 +224,26 @@ class BrowserIT {
   @Test
   void pageOfAnotherSite_uploadsAndReadsNothing() throws Exception {
     requireFails(
-        "evil.example", "http://127.0.0.1:%d".formatted(service.client().port()), "evil-site");
+        "evil.example",
+        String.format(Locale.ROOT, "http://127.0.0.1:%d", service.client().port()),
+        "evil-site");
   }
 
   /** A page of another server on this machine, which browsers count as the same site. */
   @Test
   void pageOfAnotherPort_uploadsAndReadsNothing() throws Exception {
     requireFails(
-        "localhost", "http://localhost:%d".formatted(service.client().port()), "evil-port");
+        "localhost",
+        String.format(Locale.ROOT, "http://localhost:%d", service.client().port()),
+        "evil-port");
   }
 
   @Test
   void pageOfAnotherSite_underItsOwnName_uploadsAndReadsNothing() throws Exception {
     requireFails(
-        "evil.example", "http://evil.example:%d".formatted(service.client().port()), "evil-name");
+        "evil.example",
+        String.format(Locale.ROOT, "http://evil.example:%d", service.client().port()),
+        "evil-name");
   }
 
   private static void requireFails(String host, String target, String prefix) throws Exception {
@@ -265,14 +280,18 @@ class BrowserIT {
   @Test
   void swaggerUi_withItsPolicy_showsOperations() {
     Chromium.Page page =
-        chromium.open("http://localhost:%d/swagger-ui.html".formatted(service.client().port()));
+        chromium.open(
+            String.format(
+                Locale.ROOT, "http://localhost:%d/swagger-ui.html", service.client().port()));
     assertThat(page.dom()).contains("Semantic IDs", "/codebooks/{name}/versions");
     assertThat(page.dom().split("opblock-summary-path", -1)).hasSizeGreaterThan(20);
     assertThat(page.log()).doesNotContain("Content Security Policy", "CONSOLE");
     // The log would say so.
     assertThat(
             chromium
-                .open("http://localhost:%d/attacker/violation".formatted(attacker.port()))
+                .open(
+                    String.format(
+                        Locale.ROOT, "http://localhost:%d/attacker/violation", attacker.port()))
                 .log())
         .contains("CONSOLE", "Content Security Policy");
   }

@@ -22,6 +22,7 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.HashSet;
 import java.util.List;
+import java.util.Locale;
 import java.util.Map;
 import java.util.Set;
 import java.util.concurrent.Callable;
@@ -502,7 +503,7 @@ class BulkEncodeIT {
   void list_jobs_comesNewestFirstInPages() {
     var made = new ArrayList<String>();
     for (int i = 0; i < 5; i++) {
-      JsonNode job = encode(at("rows.npy"), at("listed-%d.npy".formatted(i)), "");
+      JsonNode job = encode(at("rows.npy"), at(String.format(Locale.ROOT, "listed-%d.npy", i)), "");
       made.addFirst(job.path("id").asString());
     }
     var listed = new ArrayList<String>();
@@ -607,18 +608,21 @@ class BulkEncodeIT {
           locations(() ->
               number % 2 == 0
                   ? client.post(
-                      "/train?codebook=once-%d&%s".formatted(number, SMALL),
+                      String.format(Locale.ROOT, "/train?codebook=once-%d&%s", number, SMALL),
                       NPY,
                       body,
                       "Idempotency-Key",
                       key)
                   : client.post(
                       "/train",
-                      """
-                      {"codebook": "once-%d", "source": {"uri": "%s"}, "codebook_width": 8,
-                       "init_buffer_size": 64, "batch_size": 128, "max_steps": 30}
-                      """
-                          .formatted(number, at("rows.npy")),
+                      String.format(
+                          Locale.ROOT,
+                          """
+                          {"codebook": "once-%d", "source": {"uri": "%s"}, "codebook_width": 8,
+                           "init_buffer_size": 64, "batch_size": 128, "max_steps": 30}
+                          """,
+                          number,
+                          at("rows.npy")),
                       "Idempotency-Key",
                       key));
       assertThat(locations).hasSize(1);

@@ -9,6 +9,7 @@ import java.nio.ByteOrder;
 import java.nio.file.Path;
 import java.time.Instant;
 import java.util.List;
+import java.util.Locale;
 import java.util.Map;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
@@ -169,7 +170,9 @@ class CodebooksIT {
     upload("rollback", 1, 2, 3);
     for (int version : new int[] {1, 3, 2, 2, 1, 3}) {
       JsonNode moved =
-          move("rollback", "active", "{\"version\": %d}".formatted(version)).expect(200).json();
+          move("rollback", "active", String.format(Locale.ROOT, "{\"version\": %d}", version))
+              .expect(200)
+              .json();
       assertThat(moved.path("codebook").asString()).isEqualTo("rollback");
       assertThat(moved.path("alias").asString()).isEqualTo("active");
       assertThat(moved.path("version").asInt()).isEqualTo(version);
@@ -232,7 +235,7 @@ class CodebooksIT {
       client
           .post("/encode?codebook=deleted&version=" + version, OCTETS, Embeddings.octets(ROWS))
           .expectProblem(404, "UNKNOWN_VERSION", version);
-      move("deleted", "active", "{\"version\": %d}".formatted(version))
+      move("deleted", "active", String.format(Locale.ROOT, "{\"version\": %d}", version))
           .expectProblem(404, "UNKNOWN_VERSION", version);
     }
     assertThat(client.state("deleted")).isEqualTo(Map.of("active", 3, "versions", List.of(3)));

@@ -15,6 +15,7 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.Base64;
 import java.util.List;
+import java.util.Locale;
 import java.util.Random;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.Executors;
@@ -183,7 +184,12 @@ class ConcurrentEncodeIT {
     Answer answer =
         client
             .post(
-                "/encode?codebook=%s&version=%d%s".formatted(served.name, served.version, query),
+                String.format(
+                    Locale.ROOT,
+                    "/encode?codebook=%s&version=%d%s",
+                    served.name,
+                    served.version,
+                    query),
                 contentType,
                 body,
                 all)
@@ -215,7 +221,8 @@ class ConcurrentEncodeIT {
     Answer answer =
         client.send(
             "POST",
-            "/v2/models/%s/versions/%d/infer".formatted(served.name, served.version),
+            String.format(
+                Locale.ROOT, "/v2/models/%s/versions/%d/infer", served.name, served.version),
             gzip ? Bytes.gzip(body) : body,
             Inference.HEADER,
             Integer.toString(head.length),

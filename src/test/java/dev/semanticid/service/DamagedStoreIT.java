@@ -10,6 +10,7 @@ import java.sql.Connection;
 import java.sql.SQLException;
 import java.time.Duration;
 import java.util.Arrays;
+import java.util.Locale;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
@@ -66,9 +67,9 @@ class DamagedStoreIT {
     ServiceClient client = service.client();
     activate(database, version);
     Await.until(
-        "version %d is refused".formatted(version),
+        String.format(Locale.ROOT, "version %d is refused", version),
         Duration.ofSeconds(10),
-        () -> health(client).contains("version %d: ".formatted(version)),
+        () -> health(client).contains(String.format(Locale.ROOT, "version %d: ", version)),
         () -> health(client));
     assertThat(health(client)).contains("degraded", reason);
     client.get("/actuator/health/readiness").expect(200);
@@ -76,7 +77,8 @@ class DamagedStoreIT {
     Encoded now = client.encode("", ROWS);
     assertThat(now.version()).isEqualTo(before.version());
     assertThat(now.codes()).isDeepEqualTo(before.codes());
-    assertThat(service.log()).contains("version %d cannot be served".formatted(version));
+    assertThat(service.log())
+        .contains(String.format(Locale.ROOT, "version %d cannot be served", version));
   }
 
   private static String health(ServiceClient client) {
@@ -85,7 +87,7 @@ class DamagedStoreIT {
 
   private static void awaitVersion(ServiceClient client, int version) {
     Await.until(
-        "version %d is served".formatted(version),
+        String.format(Locale.ROOT, "version %d is served", version),
         Duration.ofSeconds(10),
         () -> client.encode("", ROWS).version() == version,
         () -> health(client));

@@ -16,6 +16,7 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.Collections;
 import java.util.List;
+import java.util.Locale;
 import java.util.Objects;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.AfterAll;
@@ -296,8 +297,8 @@ class DetailsIT {
           switch (format) {
             case "codes" -> (l == 0 ? "" : ",") + codes[l];
             case "offset" -> (l == 0 ? "" : ",") + (codes[l] + offset);
-            case "letters" -> "<%c_%d>".formatted(letter, codes[l]);
-            case "openonerec" -> "<s_%c_%d>".formatted(letter, codes[l]);
+            case "letters" -> String.format(Locale.ROOT, "<%c_%d>", letter, codes[l]);
+            case "openonerec" -> String.format(Locale.ROOT, "<s_%c_%d>", letter, codes[l]);
             case "forge" -> "C" + (codes[l] + offset);
             default -> (l == 0 ? "" : "-") + codes[l];
           });
@@ -567,7 +568,7 @@ class DetailsIT {
   void decode_everyCode_isItsCentroid() {
     var ids = new ArrayList<String>();
     for (int k = 0; k < raw.codebook.width(0); k++) {
-      ids.add("[%d,%d]".formatted(k, k % raw.codebook.width(1)));
+      ids.add(String.format(Locale.ROOT, "[%d,%d]", k, k % raw.codebook.width(1)));
     }
     float[][] decoded =
         floats(decode(raw, "{\"semantic_ids\":%s}".formatted(ids)).path("embeddings"));

@@ -7,6 +7,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Locale;
 import java.util.concurrent.TimeUnit;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
@@ -46,7 +47,7 @@ class DocumentationIT {
             folder,
             blocks.get(i),
             service.client().port(),
-            "%s, block %d".formatted(document, i + 1));
+            String.format(Locale.ROOT, "%s, block %d", document, i + 1));
       }
     }
   }

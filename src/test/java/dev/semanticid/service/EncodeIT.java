@@ -13,6 +13,7 @@ import java.nio.ByteOrder;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
 import java.util.Arrays;
+import java.util.Locale;
 import java.util.function.Function;
 import org.jspecify.annotations.Nullable;
 import org.junit.jupiter.api.AfterAll;
@@ -78,8 +79,11 @@ class EncodeIT {
         "",
         rows ->
             Embeddings.npyOfHeader(
-                "{\"shape\":(%d,%d),\"fortran_order\":False,\"descr\":\"<f4\"}"
-                    .formatted(rows.length, D),
+                String.format(
+                    Locale.ROOT,
+                    "{\"shape\":(%d,%d),\"fortran_order\":False,\"descr\":\"<f4\"}",
+                    rows.length,
+                    D),
                 2,
                 Embeddings.octets(rows)));
 
@@ -165,7 +169,9 @@ class EncodeIT {
     int length = ByteBuffer.wrap(file).order(ByteOrder.LITTLE_ENDIAN).getShort(8);
     assertThat((10 + length) % 64).isZero();
     assertThat(new String(file, 10, length, StandardCharsets.ISO_8859_1).replaceAll("\\s", ""))
-        .isEqualTo("{'descr':'<i4','fortran_order':False,'shape':(%d,3),}".formatted(rows));
+        .isEqualTo(
+            String.format(
+                Locale.ROOT, "{'descr':'<i4','fortran_order':False,'shape':(%d,3),}", rows));
     byte[] data = Arrays.copyOfRange(file, 10 + length, file.length);
     assertThat(data).hasSize(4 * 3 * rows);
     return data;
@@ -340,7 +346,8 @@ class EncodeIT {
           "Connection: close");
       for (int begin = 0; begin < body.length; begin += 1001) {
         byte[] chunk = Arrays.copyOfRange(body, begin, Math.min(body.length, begin + 1001));
-        connection.send(concat(utf8("%x\r\n".formatted(chunk.length)), chunk, utf8("\r\n")));
+        connection.send(
+            concat(utf8(String.format(Locale.ROOT, "%x\r\n", chunk.length)), chunk, utf8("\r\n")));
       }
       Answer answer = connection.send(utf8("0\r\n\r\n")).receive().expect(200);
       assertThat(codes(answer, ROWS.length)).isDeepEqualTo(Embeddings.reference(first, ROWS));

@@ -22,6 +22,7 @@ import java.nio.file.Path;
 import java.time.Duration;
 import java.util.Arrays;
 import java.util.List;
+import java.util.Locale;
 import java.util.Objects;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
@@ -61,8 +62,14 @@ class FurtherTrainingIT {
   }
 
   private static double changed(String codebook, int from, int to) {
-    int[][] before = client.encode("codebook=%s&version=%d".formatted(codebook, from), OLD).codes();
-    int[][] after = client.encode("codebook=%s&version=%d".formatted(codebook, to), OLD).codes();
+    int[][] before =
+        client
+            .encode(String.format(Locale.ROOT, "codebook=%s&version=%d", codebook, from), OLD)
+            .codes();
+    int[][] after =
+        client
+            .encode(String.format(Locale.ROOT, "codebook=%s&version=%d", codebook, to), OLD)
+            .codes();
     int changed = 0;
     for (int row = 0; row < before.length; row++) {
       changed += Arrays.equals(before[row], after[row]) ? 0 : 1;

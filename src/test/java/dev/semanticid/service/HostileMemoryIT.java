@@ -18,6 +18,7 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.Collections;
 import java.util.List;
+import java.util.Locale;
 import java.util.Map;
 import java.util.TreeMap;
 import java.util.concurrent.Callable;
@@ -209,8 +210,11 @@ class HostileMemoryIT {
 
   private static byte[] safetensorsHead(long elements) {
     String header =
-        "{\"__metadata__\":{\"normalize_residuals\":\"true\"},\"level_0\":{\"dtype\":\"F32\",\"shape\":[%d,16],\"data_offsets\":[0,%d]}}"
-            .formatted(elements / 16, 4 * elements);
+        String.format(
+            Locale.ROOT,
+            "{\"__metadata__\":{\"normalize_residuals\":\"true\"},\"level_0\":{\"dtype\":\"F32\",\"shape\":[%d,16],\"data_offsets\":[0,%d]}}",
+            elements / 16,
+            4 * elements);
     byte[] text = header.getBytes(StandardCharsets.UTF_8);
     return ByteBuffer.allocate(8 + text.length)
         .order(ByteOrder.LITTLE_ENDIAN)
@@ -324,7 +328,11 @@ class HostileMemoryIT {
         byte[] file = Embeddings.safetensors(Embeddings.codebook(WIDE_D, stored, 4096));
         Answer answer =
             full.client()
-                .post("/codebooks/served%d/versions?activate=true".formatted(stored), OCTETS, file);
+                .post(
+                    String.format(
+                        Locale.ROOT, "/codebooks/served%d/versions?activate=true", stored),
+                    OCTETS,
+                    file);
         status = answer.status();
         if (status != 201) {
           answer.expectProblem(422, "MEMORY_BUDGET_EXCEEDED", "heap");
@@ -343,8 +351,12 @@ class HostileMemoryIT {
     var header = new StringBuilder("{\"__metadata__\":{\"normalize_residuals\":\"true\"}");
     for (int l = 0; l < widths.length; l++) {
       header.append(
-          ",\"level_%d\":{\"dtype\":\"F32\",\"shape\":[1,1],\"data_offsets\":[%d,%d]}"
-              .formatted(l, 4 * l, 4 * l + 4));
+          String.format(
+              Locale.ROOT,
+              ",\"level_%d\":{\"dtype\":\"F32\",\"shape\":[1,1],\"data_offsets\":[%d,%d]}",
+              l,
+              4 * l,
+              4 * l + 4));
     }
     byte[] file =
         Embeddings.safetensors(header.append('}').toString(), new byte[4 * widths.length]);

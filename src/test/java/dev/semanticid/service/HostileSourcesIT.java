@@ -18,6 +18,7 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.HashSet;
 import java.util.List;
+import java.util.Locale;
 import java.util.concurrent.TimeUnit;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.AfterAll;
@@ -158,11 +159,12 @@ class HostileSourcesIT {
   }
 
   private static String refusal(Answer answer, String address) {
-    return "%d %s %s"
-        .formatted(
-            answer.status(),
-            answer.json().path("code").asString(""),
-            answer.json().path("detail").asString("").replace(address, "…"));
+    return String.format(
+        Locale.ROOT,
+        "%d %s %s",
+        answer.status(),
+        answer.json().path("code").asString(""),
+        answer.json().path("detail").asString("").replace(address, "…"));
   }
 
   @ParameterizedTest
@@ -298,8 +300,12 @@ class HostileSourcesIT {
   @CsvSource({"1000,100000000", "4,536870912", "3000000000,1"})
   void sources_ofImpossibleShapes_areRefused(long rows, long dimension) throws IOException {
     String json =
-        "{\"x\":{\"dtype\":\"F16\",\"shape\":[%d,%d],\"data_offsets\":[0,%d]}}"
-            .formatted(rows, dimension, 2 * rows * dimension);
+        String.format(
+            Locale.ROOT,
+            "{\"x\":{\"dtype\":\"F16\",\"shape\":[%d,%d],\"data_offsets\":[0,%d]}}",
+            rows,
+            dimension,
+            2 * rows * dimension);
     byte[] safetensors =
         ByteBuffer.allocate(8 + json.length())
             .order(ByteOrder.LITTLE_ENDIAN)
@@ -358,7 +364,7 @@ class HostileSourcesIT {
       for (int value :
           new int[] {Integer.MAX_VALUE, Integer.MAX_VALUE - 8, 1 << 30, -1, Integer.MIN_VALUE}) {
         for (byte[] body : List.of(narrow, wide)) {
-          String query = "codebook=extreme&%s=%d".formatted(name, value);
+          String query = String.format(Locale.ROOT, "codebook=extreme&%s=%d", name, value);
           for (String other : SMALL.split("&", -1)) {
             query += other.startsWith(name) ? "" : "&" + other;
           }

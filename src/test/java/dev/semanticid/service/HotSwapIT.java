@@ -9,6 +9,7 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.HashMap;
 import java.util.List;
+import java.util.Locale;
 import java.util.Map;
 import java.util.Queue;
 import java.util.SplittableRandom;
@@ -91,7 +92,10 @@ class HotSwapIT {
       if (swap % 10 == 4) {
         version =
             client
-                .train("activate=always&%s&seed=%d".formatted(ServiceClient.SMALL, swap), TRAINING)
+                .train(
+                    String.format(
+                        Locale.ROOT, "activate=always&%s&seed=%d", ServiceClient.SMALL, swap),
+                    TRAINING)
                 .path("version")
                 .asInt();
       } else if (swap % 10 == 9) {

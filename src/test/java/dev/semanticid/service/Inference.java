@@ -3,6 +3,7 @@ package dev.semanticid.service;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import java.util.Arrays;
+import java.util.Locale;
 import tools.jackson.databind.JsonNode;
 import tools.jackson.databind.json.JsonMapper;
 
@@ -15,17 +16,27 @@ final class Inference {
 
   /** An input whose data follow as binary. */
   static String binaryInput(int rows, int dimension, String datatype, int bytes) {
-    return """
-    {"name":"embeddings","shape":[%d,%d],"datatype":"%s",\
-    "parameters":{"binary_data_size":%d}}\
-    """
-        .formatted(rows, dimension, datatype, bytes);
+    return String.format(
+        Locale.ROOT,
+        """
+        {"name":"embeddings","shape":[%d,%d],"datatype":"%s",\
+        "parameters":{"binary_data_size":%d}}\
+        """,
+        rows,
+        dimension,
+        datatype,
+        bytes);
   }
 
   /** An input with its data in JSON. */
   static String jsonInput(int rows, int dimension, String datatype, String data) {
-    return "{\"name\":\"embeddings\",\"shape\":[%d,%d],\"datatype\":\"%s\",\"data\":%s}"
-        .formatted(rows, dimension, datatype, data);
+    return String.format(
+        Locale.ROOT,
+        "{\"name\":\"embeddings\",\"shape\":[%d,%d],\"datatype\":\"%s\",\"data\":%s}",
+        rows,
+        dimension,
+        datatype,
+        data);
   }
 
   /** Sends JSON followed by binary data. */

@@ -173,8 +173,10 @@ class InferenceIT {
         .isEqualTo("[{\"name\":\"embeddings\",\"datatype\":\"FP32\",\"shape\":[-1,8]}]");
     assertThat(model.path("outputs").toString())
         .isEqualTo(
-            "[{\"name\":\"semantic_ids\",\"datatype\":\"INT32\",\"shape\":[-1,%d]}]"
-                .formatted(levels));
+            String.format(
+                Locale.ROOT,
+                "[{\"name\":\"semantic_ids\",\"datatype\":\"INT32\",\"shape\":[-1,%d]}]",
+                levels));
   }
 
   @ParameterizedTest
@@ -431,7 +433,8 @@ class InferenceIT {
       connection.head("POST " + INFER, "Transfer-Encoding: chunked", HEADER + ": " + head.length);
       for (int begin = 0; begin < body.length; begin += 37) {
         byte[] chunk = Arrays.copyOfRange(body, begin, Math.min(body.length, begin + 37));
-        connection.send(concat(utf8("%x\r\n".formatted(chunk.length)), chunk, utf8("\r\n")));
+        connection.send(
+            concat(utf8(String.format(Locale.ROOT, "%x\r\n", chunk.length)), chunk, utf8("\r\n")));
       }
       assertThat(Inference.codes(connection.send(utf8("0\r\n\r\n")).receive()))
           .isDeepEqualTo(Embeddings.reference(first, ROWS));

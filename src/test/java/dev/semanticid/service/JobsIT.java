@@ -13,6 +13,7 @@ import java.time.Duration;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
+import java.util.Locale;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import tools.jackson.databind.JsonNode;
@@ -93,7 +94,10 @@ class JobsIT {
     var locations = new ArrayList<String>();
     for (int i = 0; i < 4; i++) {
       Answer accepted =
-          client.post("/train?codebook=kept-%d&%s".formatted(i, SMALL), NPY, Embeddings.npy(ROWS));
+          client.post(
+              String.format(Locale.ROOT, "/train?codebook=kept-%d&%s", i, SMALL),
+              NPY,
+              Embeddings.npy(ROWS));
       locations.add(accepted.expect(202).header("Location"));
       client.awaitJob(locations.getLast());
     }
@@ -122,7 +126,8 @@ class JobsIT {
 
   private static void runsAtLowestPriority(ServiceProcess service) throws IOException {
     var policies = new ArrayList<String>();
-    try (var tasks = Files.list(Path.of("/proc/%d/task".formatted(service.pid())))) {
+    try (var tasks =
+        Files.list(Path.of(String.format(Locale.ROOT, "/proc/%d/task", service.pid())))) {
       for (Path task : tasks.toList()) {
         String stat = Files.readString(task.resolve("stat"));
         String name = stat.substring(stat.indexOf('(') + 1, stat.lastIndexOf(')'));

@@ -12,6 +12,7 @@ import java.nio.file.Path;
 import java.time.Duration;
 import java.util.HexFormat;
 import java.util.List;
+import java.util.Locale;
 import java.util.Queue;
 import java.util.concurrent.ConcurrentLinkedQueue;
 import org.junit.jupiter.api.AfterAll;
@@ -56,8 +57,10 @@ class ObservabilityIT {
             folder.resolve("data"),
             ServiceProcess.QUICK_START,
             "--logging.structured.format.console=ecs",
-            "--management.opentelemetry.tracing.export.otlp.endpoint=http://127.0.0.1:%d/v1/traces"
-                .formatted(collector.getAddress().getPort()),
+            String.format(
+                Locale.ROOT,
+                "--management.opentelemetry.tracing.export.otlp.endpoint=http://127.0.0.1:%d/v1/traces",
+                collector.getAddress().getPort()),
             "--management.opentelemetry.tracing.export.schedule-delay=100ms",
             "--management.tracing.sampling.probability=0");
     client = service.client();

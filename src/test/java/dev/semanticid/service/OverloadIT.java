@@ -13,6 +13,7 @@ import java.time.Duration;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
+import java.util.Locale;
 import java.util.Map;
 import java.util.Random;
 import org.junit.jupiter.api.AfterAll;
@@ -107,7 +108,7 @@ class OverloadIT {
 
   private static void awaitAdmitted(ServiceProcess service, int requests, int rows) {
     Await.until(
-        "%d requests of %d rows".formatted(requests, rows),
+        String.format(Locale.ROOT, "%d requests of %d rows", requests, rows),
         LIMIT,
         () ->
             service.client().metric("semantic_id_encode_admitted_requests") == requests

@@ -5,6 +5,7 @@ import java.sql.Connection;
 import java.sql.DriverManager;
 import java.sql.SQLException;
 import java.util.List;
+import java.util.Locale;
 import java.util.concurrent.atomic.AtomicInteger;
 import org.jspecify.annotations.Nullable;
 import org.junit.jupiter.api.extension.ConditionEvaluationResult;
@@ -51,7 +52,8 @@ public final class PostgresServer implements AutoCloseable {
   @SuppressWarnings("resource")
   static PostgresServer start() {
     var container = new PostgreSQLContainer("postgres:17");
-    container.setPortBindings(List.of("127.0.0.1:%d:5432".formatted(ServiceProcess.freePort())));
+    container.setPortBindings(
+        List.of(String.format(Locale.ROOT, "127.0.0.1:%d:5432", ServiceProcess.freePort())));
     container.start();
     Runtime.getRuntime().addShutdownHook(new Thread(container::stop));
     return new PostgresServer(container);
@@ -89,8 +91,12 @@ public final class PostgresServer implements AutoCloseable {
   }
 
   private String url(String database) {
-    return "jdbc:postgresql://%s:%d/%s"
-        .formatted(container.getHost(), container.getFirstMappedPort(), database);
+    return String.format(
+        Locale.ROOT,
+        "jdbc:postgresql://%s:%d/%s",
+        container.getHost(),
+        container.getFirstMappedPort(),
+        database);
   }
 
   private String user() {

@@ -13,6 +13,7 @@ import java.time.Duration;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
+import java.util.Locale;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.Executors;
 import java.util.concurrent.Future;
@@ -56,7 +57,7 @@ class ReplicasIT {
 
   private static void awaitVersion(ServiceProcess replica, int version, Duration limit) {
     Await.until(
-        "version %d is served".formatted(version),
+        String.format(Locale.ROOT, "version %d is served", version),
         limit,
         () -> served(replica) == version,
         () -> "it is " + served(replica));
@@ -145,11 +146,15 @@ class ReplicasIT {
   }
 
   private static String training(Path rows, String codebook, int steps) {
-    return """
-    {"codebook": "%s", "source": {"uri": "file://%s"}, "codebook_width": 16, "num_hierarchies": 3,
-     "init_buffer_size": 256, "batch_size": 256, "max_steps": %d}
-    """
-        .formatted(codebook, rows, steps);
+    return String.format(
+        Locale.ROOT,
+        """
+        {"codebook": "%s", "source": {"uri": "file://%s"}, "codebook_width": 16, "num_hierarchies": 3,
+         "init_buffer_size": 256, "batch_size": 256, "max_steps": %d}
+        """,
+        codebook,
+        rows,
+        steps);
   }
 
   private static void awaitProgress(ServiceProcess replica, String job) {

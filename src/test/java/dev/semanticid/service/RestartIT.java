@@ -13,6 +13,7 @@ import java.sql.SQLException;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Locale;
 import java.util.Map;
 import java.util.SortedMap;
 import java.util.SplittableRandom;
@@ -162,7 +163,9 @@ class RestartIT {
             version =
                 client
                     .train(
-                        "activate=always&%s&seed=%d".formatted(ServiceClient.SMALL, seed), TRAINING)
+                        String.format(
+                            Locale.ROOT, "activate=always&%s&seed=%d", ServiceClient.SMALL, seed),
+                        TRAINING)
                     .path("version")
                     .asInt();
             told.put(version, client.fingerprint("default", version));

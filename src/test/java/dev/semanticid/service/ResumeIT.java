@@ -11,6 +11,7 @@ import java.time.Duration;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
+import java.util.Locale;
 import java.util.SplittableRandom;
 import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.concurrent.atomic.AtomicInteger;
@@ -143,7 +144,7 @@ class ResumeIT {
     Path folder = temp.toRealPath();
     Path rows = rows(folder);
     for (int copy = 0; copy < 20; copy++) {
-      Files.copy(rows, folder.resolve("copy-%02d.npy".formatted(copy)));
+      Files.copy(rows, folder.resolve(String.format(Locale.ROOT, "copy-%02d.npy", copy)));
     }
     var random = new SplittableRandom(3);
     ServiceProcess service = start(folder);

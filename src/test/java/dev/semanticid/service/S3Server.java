@@ -7,6 +7,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.List;
+import java.util.Locale;
 import java.util.Optional;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicInteger;
@@ -65,7 +66,9 @@ public final class S3Server implements AutoCloseable {
     }
     try {
       Path logs = Files.createDirectories(Path.of("target", "service-logs"));
-      String name = "s3-%d-%d".formatted(ProcessHandle.current().pid(), LOGS.incrementAndGet());
+      String name =
+          String.format(
+              Locale.ROOT, "s3-%d-%d", ProcessHandle.current().pid(), LOGS.incrementAndGet());
       Path log = logs.resolve(name + ".log");
       Path settings = logs.resolve(name + ".properties");
       Files.write(

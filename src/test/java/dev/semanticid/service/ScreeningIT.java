@@ -7,6 +7,7 @@ import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
+import java.util.Locale;
 import java.util.jar.JarEntry;
 import java.util.jar.JarFile;
 import java.util.jar.JarOutputStream;
@@ -53,8 +54,10 @@ class ScreeningIT {
       for (int l = 0; l < LEVELS; l++) {
         assertThat(
                 client.metric(
-                    "semantic_id_screening_survivors{codebook=\"items\",level=\"%d\"}"
-                        .formatted(l)))
+                    String.format(
+                        Locale.ROOT,
+                        "semantic_id_screening_survivors{codebook=\"items\",level=\"%d\"}",
+                        l)))
             .isEqualTo(screening.path("survivors_per_row").get(l).asDouble());
       }
       assertThat(client.metric("semantic_id_screening_float64_products{codebook=\"items\"}"))

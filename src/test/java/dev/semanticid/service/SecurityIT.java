@@ -613,7 +613,7 @@ class SecurityIT {
 
   private static void awaitStatus(ServiceProcess service, String key, int status) {
     Await.until(
-        "status %d of a key".formatted(status),
+        String.format(Locale.ROOT, "status %d of a key", status),
         NOTICED,
         () -> service.client().get("/info", bearer(key)).status() == status,
         service::log);

@@ -18,6 +18,7 @@ import java.nio.file.Path;
 import java.time.Duration;
 import java.util.Arrays;
 import java.util.List;
+import java.util.Locale;
 import java.util.Random;
 import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.concurrent.atomic.AtomicInteger;
@@ -121,7 +122,7 @@ class S3StorageTest {
   @Test
   void find_moreThanAPage_findsAll() {
     for (int i = 0; i < 1005; i++) {
-      server.put(BUCKET, "pages/%04d".formatted(i), new byte[0]);
+      server.put(BUCKET, String.format(Locale.ROOT, "pages/%04d", i), new byte[0]);
     }
     assertThat(storage.find("s3://vectors/pages/*"))
         .extracting(DataFile::uri)

@@ -5,6 +5,7 @@ import dev.semanticid.core.compute.Int8Backend;
 import dev.semanticid.core.compute.ResidentCodebook;
 import dev.semanticid.core.compute.WorkerPool;
 import java.util.Arrays;
+import java.util.Locale;
 import java.util.Objects;
 import java.util.random.RandomGenerator;
 import org.jspecify.annotations.Nullable;
@@ -128,8 +129,13 @@ public final class LevelKMeans implements AutoCloseable {
   public void start(float[] centroids) {
     if (centroids.length != width * dimension) {
       throw new IllegalArgumentException(
-          "%d centroids of dimension %d are %d components, got %d"
-              .formatted(width, dimension, width * dimension, centroids.length));
+          String.format(
+              Locale.ROOT,
+              "%d centroids of dimension %d are %d components, got %d",
+              width,
+              dimension,
+              width * dimension,
+              centroids.length));
     }
     buffer = null;
     replace(centroids.clone());
@@ -145,7 +151,8 @@ public final class LevelKMeans implements AutoCloseable {
   public void resume(float[] centroids, long[] absorbed, int chosenFrom) {
     if (absorbed.length != width) {
       throw new IllegalArgumentException(
-          "%d centroids need as many counts, got %d".formatted(width, absorbed.length));
+          String.format(
+              Locale.ROOT, "%d centroids need as many counts, got %d", width, absorbed.length));
     }
     start(centroids);
     System.arraycopy(absorbed, 0, counts, 0, width);
@@ -175,7 +182,8 @@ public final class LevelKMeans implements AutoCloseable {
   public void reweigh(float[] weights) {
     if (weights.length != width) {
       throw new IllegalArgumentException(
-          "%d centroids need as many weights, got %d".formatted(width, weights.length));
+          String.format(
+              Locale.ROOT, "%d centroids need as many weights, got %d", width, weights.length));
     }
     var centroids = new Centroids(search().centroids().data(), width, dimension, weights);
     search =

@@ -1,6 +1,7 @@
 package dev.semanticid.core.clustering;
 
 import java.util.Arrays;
+import java.util.Locale;
 
 /**
  * The linear assignment problem: pairs n rows with n columns so that the sum of the pairs' costs is
@@ -59,8 +60,13 @@ public final class LinearAssignment {
     for (int row = 0; row < costs.length; row++) {
       if (costs[row].length != costs.length) {
         throw new IllegalArgumentException(
-            "expected %d × %d costs, row %d has %d"
-                .formatted(costs.length, costs.length, row, costs[row].length));
+            String.format(
+                Locale.ROOT,
+                "expected %d × %d costs, row %d has %d",
+                costs.length,
+                costs.length,
+                row,
+                costs[row].length));
       }
     }
     var problem = new LinearAssignment(costs, checkpoint);

@@ -1,5 +1,6 @@
 package dev.semanticid.core.compute;
 
+import java.util.Locale;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -34,8 +35,13 @@ public interface ComputeBackend extends AutoCloseable {
   static void requireShape(float[] matrix, int rows, int dimension) {
     if (rows < 1 || dimension < 1 || (long) rows * dimension > matrix.length) {
       throw new IllegalArgumentException(
-          "%d centroids of dimension %d need %d components, the array has %d"
-              .formatted(rows, dimension, (long) rows * dimension, matrix.length));
+          String.format(
+              Locale.ROOT,
+              "%d centroids of dimension %d need %d components, the array has %d",
+              rows,
+              dimension,
+              (long) rows * dimension,
+              matrix.length));
     }
   }
 
@@ -48,7 +54,7 @@ public interface ComputeBackend extends AutoCloseable {
     double nu = (dimension + 2) * 0x1p-24;
     if (nu >= 0.5) {
       throw new IllegalArgumentException(
-          "dimension %d is too large for float32".formatted(dimension));
+          String.format(Locale.ROOT, "dimension %d is too large for float32", dimension));
     }
     return nu / (1 - nu);
   }

@@ -12,6 +12,7 @@ import java.io.IOException;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
+import java.util.Locale;
 import java.util.concurrent.ConcurrentLinkedQueue;
 
 /**
@@ -67,7 +68,8 @@ public final class QuantizationEvaluator {
     int levels = codebook.levels();
     if (source.dimension() != d) {
       throw new IllegalArgumentException(
-          "the codebook has dimension %d, the data %d".formatted(d, source.dimension()));
+          String.format(
+              Locale.ROOT, "the codebook has dimension %d, the data %d", d, source.dimension()));
     }
     int rows = Math.toIntExact(source.rows());
     if (rows < 1) {

@@ -13,6 +13,7 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.HashMap;
 import java.util.List;
+import java.util.Locale;
 import java.util.Map;
 import java.util.Set;
 import java.util.TreeMap;
@@ -120,8 +121,11 @@ public final class CodebookFormat {
     if (levels.size() > Codebook.MOST_LEVELS) {
       throw new FormatException(
           Kind.UNSUPPORTED,
-          "a codebook may have %d levels, the file has %d"
-              .formatted(Codebook.MOST_LEVELS, levels.size()));
+          String.format(
+              Locale.ROOT,
+              "a codebook may have %d levels, the file has %d",
+              Codebook.MOST_LEVELS,
+              levels.size()));
     }
     int count = levels.size();
     int dimension = 0;
@@ -130,23 +134,35 @@ public final class CodebookFormat {
       if (level == null) {
         throw new FormatException(
             Kind.CORRUPT,
-            "%d level tensors must be level_0 to level_%d; the file has %s"
-                .formatted(count, count - 1, names(reader)));
+            String.format(
+                Locale.ROOT,
+                "%d level tensors must be level_0 to level_%d; the file has %s",
+                count,
+                count - 1,
+                names(reader)));
       }
       long d = level.shape().get(1);
       if (d > Codebook.MOST_DIMENSION) {
         throw new FormatException(
             Kind.TOO_LARGE,
-            "a codebook may have dimension %d, level_%d has %d"
-                .formatted(Codebook.MOST_DIMENSION, l, d));
+            String.format(
+                Locale.ROOT,
+                "a codebook may have dimension %d, level_%d has %d",
+                Codebook.MOST_DIMENSION,
+                l,
+                d));
       }
       if (l == 0) {
         dimension = (int) d;
       } else if (d != dimension) {
         throw new FormatException(
             Kind.CORRUPT,
-            "level_0 has dimension %d, level_%d has %d; all levels must have the same"
-                .formatted(dimension, l, d));
+            String.format(
+                Locale.ROOT,
+                "level_0 has dimension %d, level_%d has %d; all levels must have the same",
+                dimension,
+                l,
+                d));
       }
     }
     float[][] centroids = new float[count][];
@@ -175,7 +191,11 @@ public final class CodebookFormat {
     if (levels != 0 && levels != weights.length) {
       throw new FormatException(
           Kind.CORRUPT,
-          "weights for %d of %d levels; expected all or none".formatted(levels, weights.length));
+          String.format(
+              Locale.ROOT,
+              "weights for %d of %d levels; expected all or none",
+              levels,
+              weights.length));
     }
     return levels == 0 ? List.of() : Arrays.asList(weights);
   }
@@ -218,8 +238,11 @@ public final class CodebookFormat {
     if (!version.equals("1") && !version.equals("2")) {
       throw new FormatException(
           Kind.UNSUPPORTED,
-          "format_version is %s, this release reads 1 to %d"
-              .formatted(FormatException.abbreviate(version), VERSION));
+          String.format(
+              Locale.ROOT,
+              "format_version is %s, this release reads 1 to %d",
+              FormatException.abbreviate(version),
+              VERSION));
     }
     String normalize = metadata.get(NORMALIZE);
     if (!"true".equals(normalize) && !"false".equals(normalize)) {
@@ -234,8 +257,11 @@ public final class CodebookFormat {
     } catch (IllegalArgumentException e) {
       throw new FormatException(
           Kind.UNSUPPORTED,
-          "beam_size must be 1 to %d, the file has %s"
-              .formatted(CodebookSettings.LARGEST_BEAM, FormatException.abbreviate(beam)));
+          String.format(
+              Locale.ROOT,
+              "beam_size must be 1 to %d, the file has %s",
+              CodebookSettings.LARGEST_BEAM,
+              FormatException.abbreviate(beam)));
     }
   }
 

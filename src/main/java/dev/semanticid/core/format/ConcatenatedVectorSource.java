@@ -5,6 +5,7 @@ import dev.semanticid.core.vector.VectorSource;
 import java.io.IOException;
 import java.util.Arrays;
 import java.util.List;
+import java.util.Locale;
 import java.util.Objects;
 import org.jspecify.annotations.Nullable;
 
@@ -41,17 +42,26 @@ public final class ConcatenatedVectorSource implements VectorSource {
       if (part.dimension() != first.dimension()) {
         throw new FormatException(
             Kind.UNSUPPORTED,
-            "expected dimension %d as in %s, got %d in %s"
-                .formatted(
-                    first.dimension(), first.description(), part.dimension(), part.description()));
+            String.format(
+                Locale.ROOT,
+                "expected dimension %d as in %s, got %d in %s",
+                first.dimension(),
+                first.description(),
+                part.dimension(),
+                part.description()));
       }
       try {
         starts[i + 1] = Math.addExact(starts[i], part.rows());
       } catch (ArithmeticException e) {
         throw new FormatException(
             Kind.TOO_LARGE,
-            "expected at most %d rows, got %d more behind %d in %s"
-                .formatted(Long.MAX_VALUE, part.rows(), starts[i], part.description()));
+            String.format(
+                Locale.ROOT,
+                "expected at most %d rows, got %d more behind %d in %s",
+                Long.MAX_VALUE,
+                part.rows(),
+                starts[i],
+                part.description()));
       }
     }
     return new ConcatenatedVectorSource(parts, starts);
@@ -100,8 +110,12 @@ public final class ConcatenatedVectorSource implements VectorSource {
   public String description() {
     return parts.size() == 1
         ? parts.getFirst().description()
-        : "%d sources from %s to %s"
-            .formatted(parts.size(), parts.getFirst().description(), parts.getLast().description());
+        : String.format(
+            Locale.ROOT,
+            "%d sources from %s to %s",
+            parts.size(),
+            parts.getFirst().description(),
+            parts.getLast().description());
   }
 
   /** The row within its part. */

@@ -13,6 +13,7 @@ import java.nio.ByteOrder;
 import java.nio.channels.Channels;
 import java.nio.channels.FileChannel.MapMode;
 import java.nio.file.Path;
+import java.util.Locale;
 import java.util.Objects;
 import java.util.concurrent.atomic.AtomicBoolean;
 
@@ -112,8 +113,11 @@ public final class FileVectorSource implements VectorSource {
           if (file.length() != layout.fileBytes()) {
             throw new FormatException(
                 Kind.CORRUPT,
-                "expected %d bytes as when its header was read, got %d"
-                    .formatted(layout.fileBytes(), file.length()));
+                String.format(
+                    Locale.ROOT,
+                    "expected %d bytes as when its header was read, got %d",
+                    layout.fileBytes(),
+                    file.length()));
           }
           return layout;
         });
@@ -151,8 +155,14 @@ public final class FileVectorSource implements VectorSource {
       nowBytes = file.length();
     } catch (InternalError e) {
       throw new IOException(
-          "%s: expected %d bytes as when it was opened, a read of rows %d to %d found them gone"
-              .formatted(path, fileBytes, firstRow, firstRow + count),
+          String.format(
+              Locale.ROOT,
+              "%s: expected %d bytes as when it was opened, a read of rows %d to %d found them"
+                  + " gone",
+              path,
+              fileBytes,
+              firstRow,
+              firstRow + count),
           e);
     } catch (IOException e) {
       checkOpen();
@@ -160,8 +170,12 @@ public final class FileVectorSource implements VectorSource {
     }
     if (nowBytes != fileBytes) {
       throw new IOException(
-          "%s: expected %d bytes as when it was opened, got %d"
-              .formatted(path, fileBytes, nowBytes));
+          String.format(
+              Locale.ROOT,
+              "%s: expected %d bytes as when it was opened, got %d",
+              path,
+              fileBytes,
+              nowBytes));
     }
   }
 

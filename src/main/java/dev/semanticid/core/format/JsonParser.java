@@ -10,6 +10,7 @@ import java.util.ArrayList;
 import java.util.Collections;
 import java.util.LinkedHashMap;
 import java.util.List;
+import java.util.Locale;
 import java.util.Map;
 
 /**
@@ -36,7 +37,8 @@ final class JsonParser {
       text = StandardCharsets.UTF_8.newDecoder().decode(ByteBuffer.wrap(utf8)).toString();
     } catch (CharacterCodingException e) {
       throw new FormatException(
-          Kind.CORRUPT, "expected %d bytes of UTF-8 JSON, got %s".formatted(utf8.length, e));
+          Kind.CORRUPT,
+          String.format(Locale.ROOT, "expected %d bytes of UTF-8 JSON, got %s", utf8.length, e));
     }
     JsonParser parser = new JsonParser(text);
     JsonValue value = parser.value(1);
@@ -74,8 +76,11 @@ final class JsonParser {
         if (members.putIfAbsent(name, value(depth + 1)) != null) {
           throw new FormatException(
               Kind.CORRUPT,
-              "expected each JSON name once, got \"%s\" again at character %d"
-                  .formatted(abbreviate(name), begin));
+              String.format(
+                  Locale.ROOT,
+                  "expected each JSON name once, got \"%s\" again at character %d",
+                  abbreviate(name),
+                  begin));
         }
       } while (accept(','));
       expect('}');
@@ -100,8 +105,12 @@ final class JsonParser {
     if (depth > MAX_DEPTH) {
       throw new FormatException(
           Kind.CORRUPT,
-          "expected JSON nested at most %d deep, got %d at character %d"
-              .formatted(MAX_DEPTH, depth, at));
+          String.format(
+              Locale.ROOT,
+              "expected JSON nested at most %d deep, got %d at character %d",
+              MAX_DEPTH,
+              depth,
+              at));
     }
   }
 
@@ -166,8 +175,11 @@ final class JsonParser {
       if (codePoint >= Character.MIN_SURROGATE && codePoint <= Character.MAX_SURROGATE) {
         throw new FormatException(
             Kind.CORRUPT,
-            "expected surrogates in pairs before character %d of the JSON, got \\u%04x alone"
-                .formatted(at, codePoint));
+            String.format(
+                Locale.ROOT,
+                "expected surrogates in pairs before character %d of the JSON, got \\u%04x alone",
+                at,
+                codePoint));
       }
     }
     return value.toString();
@@ -232,6 +244,8 @@ final class JsonParser {
   private FormatException unexpected(String wanted) {
     String got = at < text.length() ? "'" + text.charAt(at) + "'" : "the end";
     return new FormatException(
-        Kind.CORRUPT, "expected %s at character %d of the JSON, got %s".formatted(wanted, at, got));
+        Kind.CORRUPT,
+        String.format(
+            Locale.ROOT, "expected %s at character %d of the JSON, got %s", wanted, at, got));
   }
 }

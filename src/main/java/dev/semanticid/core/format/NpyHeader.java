@@ -14,6 +14,7 @@ import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
+import java.util.Locale;
 import java.util.Objects;
 import java.util.stream.Collectors;
 import org.jspecify.annotations.Nullable;
@@ -69,7 +70,8 @@ public record NpyHeader(ElementType elementType, List<Long> shape, int headerByt
     if (major < 1 || major > 3 || minor != 0) {
       throw new FormatException(
           Kind.UNSUPPORTED,
-          "expected npy version 1.0, 2.0 or 3.0, got %d.%d".formatted(major, minor));
+          String.format(
+              Locale.ROOT, "expected npy version 1.0, 2.0 or 3.0, got %d.%d", major, minor));
     }
     int lengthBytes = major == 1 ? 2 : 4;
     ByteBuffer lengthField =
@@ -82,8 +84,11 @@ public record NpyHeader(ElementType elementType, List<Long> shape, int headerByt
     if (length > MAX_DICTIONARY_BYTES) {
       throw new FormatException(
           Kind.TOO_LARGE,
-          "expected an npy header of at most %d bytes, got %d"
-              .formatted(MAX_DICTIONARY_BYTES, length));
+          String.format(
+              Locale.ROOT,
+              "expected an npy header of at most %d bytes, got %d",
+              MAX_DICTIONARY_BYTES,
+              length));
     }
     byte[] dictionary = readExactly(in, (int) length, "npy header");
     Dictionary parsed = new DictionaryParser(decode(dictionary, major)).parse();
@@ -129,16 +134,22 @@ public record NpyHeader(ElementType elementType, List<Long> shape, int headerByt
     if (shape.isEmpty() || shape.size() > 2) {
       throw new FormatException(
           Kind.UNSUPPORTED,
-          "expected shape (d,) or (n, d), got %d axes: %s"
-              .formatted(shape.size(), abbreviate(python(shape))));
+          String.format(
+              Locale.ROOT,
+              "expected shape (d,) or (n, d), got %d axes: %s",
+              shape.size(),
+              abbreviate(python(shape))));
     }
     long rows = shape.size() == 1 ? 1 : shape.getFirst();
     long dimension = shape.getLast();
     if (rows < 0 || dimension < 0 || headerBytes < 0) {
       throw new FormatException(
           Kind.CORRUPT,
-          "expected no negative size, got shape %s behind %d bytes"
-              .formatted(python(shape), headerBytes));
+          String.format(
+              Locale.ROOT,
+              "expected no negative size, got shape %s behind %d bytes",
+              python(shape),
+              headerBytes));
     }
     if (dimension < 1) {
       throw new FormatException(
@@ -150,14 +161,21 @@ public record NpyHeader(ElementType elementType, List<Long> shape, int headerByt
     } catch (ArithmeticException e) {
       throw new FormatException(
           Kind.CORRUPT,
-          "expected at most %d bytes, got shape %s of %d-byte elements"
-              .formatted(Long.MAX_VALUE, python(shape), elementType.bytes()));
+          String.format(
+              Locale.ROOT,
+              "expected at most %d bytes, got shape %s of %d-byte elements",
+              Long.MAX_VALUE,
+              python(shape),
+              elementType.bytes()));
     }
     if (dimension > Integer.MAX_VALUE) {
       throw new FormatException(
           Kind.TOO_LARGE,
-          "expected a dimension of at most %d, got shape %s"
-              .formatted(Integer.MAX_VALUE, python(shape)));
+          String.format(
+              Locale.ROOT,
+              "expected a dimension of at most %d, got shape %s",
+              Integer.MAX_VALUE,
+              python(shape)));
     }
   }
 
@@ -176,7 +194,8 @@ public record NpyHeader(ElementType elementType, List<Long> shape, int headerByt
     byte[] bytes = in.readNBytes(count);
     if (bytes.length < count) {
       throw new FormatException(
-          Kind.TRUNCATED, "%s: expected %d bytes, got %d".formatted(what, count, bytes.length));
+          Kind.TRUNCATED,
+          String.format(Locale.ROOT, "%s: expected %d bytes, got %d", what, count, bytes.length));
     }
     return bytes;
   }
@@ -191,14 +210,18 @@ public record NpyHeader(ElementType elementType, List<Long> shape, int headerByt
     } catch (CharacterCodingException e) {
       throw new FormatException(
           Kind.CORRUPT,
-          "expected an npy header of %d bytes of UTF-8, got %s".formatted(dictionary.length, e));
+          String.format(
+              Locale.ROOT,
+              "expected an npy header of %d bytes of UTF-8, got %s",
+              dictionary.length,
+              e));
     }
   }
 
   private static String hex(byte[] bytes, int count) {
     StringBuilder text = new StringBuilder();
     for (int i = 0; i < count; i++) {
-      text.append("\\x%02x".formatted(bytes[i]));
+      text.append(String.format(Locale.ROOT, "\\x%02x", bytes[i]));
     }
     return text.toString();
   }
@@ -342,7 +365,11 @@ public record NpyHeader(ElementType elementType, List<Long> shape, int headerByt
       } catch (NumberFormatException e) {
         throw new FormatException(
             Kind.CORRUPT,
-            "expected a size of at most %d, got %s".formatted(Long.MAX_VALUE, abbreviate(digits)));
+            String.format(
+                Locale.ROOT,
+                "expected a size of at most %d, got %s",
+                Long.MAX_VALUE,
+                abbreviate(digits)));
       }
     }
 
@@ -371,7 +398,12 @@ public record NpyHeader(ElementType elementType, List<Long> shape, int headerByt
       String got = at < text.length() ? "'" + text.charAt(at) + "'" : "its end";
       return new FormatException(
           Kind.CORRUPT,
-          "expected %s at character %d of the npy header, got %s".formatted(wanted, at, got));
+          String.format(
+              Locale.ROOT,
+              "expected %s at character %d of the npy header, got %s",
+              wanted,
+              at,
+              got));
     }
   }
 }

@@ -6,6 +6,7 @@ import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.nio.charset.StandardCharsets;
 import java.util.Arrays;
+import java.util.Locale;
 
 /**
  * Writes NumPy {@code .npy} files, version 1.0, little-endian, C order, with the bytes that
@@ -105,8 +106,13 @@ public final class NpyWriter {
   private static int checkMatrix(int length, int rows, int columns) {
     if (rows < 0 || columns < 0 || (long) rows * columns > length) {
       throw new IllegalArgumentException(
-          "%d rows of %d columns need %d elements, the array has %d"
-              .formatted(rows, columns, (long) rows * columns, length));
+          String.format(
+              Locale.ROOT,
+              "%d rows of %d columns need %d elements, the array has %d",
+              rows,
+              columns,
+              (long) rows * columns,
+              length));
     }
     return rows * columns;
   }

@@ -9,6 +9,7 @@ import java.io.IOException;
 import java.io.InputStream;
 import java.util.Arrays;
 import java.util.List;
+import java.util.Locale;
 import java.util.Map;
 import org.jspecify.annotations.Nullable;
 
@@ -77,7 +78,7 @@ public record RowLayout(
     requireLength(
         source.size(),
         reader.dataOffset() + reader.dataBytes(),
-        "%d tensors".formatted(reader.tensors().size()));
+        String.format(Locale.ROOT, "%d tensors", reader.tensors().size()));
     List<TensorInfo> found =
         reader.tensors().stream()
             .filter(tensor -> name == null ? isVectors(tensor) : tensor.name().equals(name))
@@ -123,7 +124,7 @@ public record RowLayout(
     if (actual != expected) {
       throw new FormatException(
           actual < expected ? Kind.TRUNCATED : Kind.CORRUPT,
-          "expected %d bytes for %s, got %d".formatted(expected, what, actual));
+          String.format(Locale.ROOT, "expected %d bytes for %s, got %d", expected, what, actual));
     }
   }
 
@@ -137,8 +138,13 @@ public record RowLayout(
     if (fileBytes % rowBytes != 0) {
       throw new FormatException(
           Kind.CORRUPT,
-          "expected a multiple of %d bytes (%d components of %s), got %d"
-              .formatted(rowBytes, dimension, elementType.wireName(), fileBytes));
+          String.format(
+              Locale.ROOT,
+              "expected a multiple of %d bytes (%d components of %s), got %d",
+              rowBytes,
+              dimension,
+              elementType.wireName(),
+              fileBytes));
     }
     return new RowLayout(fileBytes, 0, elementType, fileBytes / rowBytes, dimension);
   }

@@ -4,6 +4,7 @@ import dev.semanticid.core.vector.ByteSource;
 import dev.semanticid.core.vector.VectorReader;
 import java.io.IOException;
 import java.nio.ByteBuffer;
+import java.util.Locale;
 import java.util.Objects;
 
 /** Reads rows that lie one behind the other, by pieces of some megabytes. */
@@ -66,7 +67,8 @@ public final class RowsReader implements VectorReader {
 
   @Override
   public String defect(long row) {
-    return "%s row %d holds NaN or a value outside float32".formatted(source.name(), row);
+    return String.format(
+        Locale.ROOT, "%s row %d holds NaN or a value outside float32", source.name(), row);
   }
 
   @Override

@@ -12,6 +12,7 @@ import java.util.Collections;
 import java.util.Comparator;
 import java.util.LinkedHashMap;
 import java.util.List;
+import java.util.Locale;
 import java.util.Map;
 import java.util.Objects;
 import org.jspecify.annotations.Nullable;
@@ -80,15 +81,21 @@ public final class SafetensorsReader {
     if (Long.compareUnsigned(length, MAX_HEADER_BYTES) > 0) {
       throw new FormatException(
           Kind.TOO_LARGE,
-          "expected a safetensors header of at most %d bytes, got %s"
-              .formatted(MAX_HEADER_BYTES, Long.toUnsignedString(length)));
+          String.format(
+              Locale.ROOT,
+              "expected a safetensors header of at most %d bytes, got %s",
+              MAX_HEADER_BYTES,
+              Long.toUnsignedString(length)));
     }
     byte[] header = readExactly((int) length, "header");
     if (header.length == 0 || header[0] != '{') {
       throw new FormatException(
           Kind.CORRUPT,
           "expected a safetensors header that begins with {, got %s"
-              .formatted(header.length == 0 ? "0 bytes" : "byte 0x%02x".formatted(header[0])));
+              .formatted(
+                  header.length == 0
+                      ? "0 bytes"
+                      : String.format(Locale.ROOT, "byte 0x%02x", header[0])));
     }
     this.headerBytes = Long.BYTES + length;
     Map<String, JsonValue> members = members(JsonParser.parse(header), "safetensors header");
@@ -98,7 +105,11 @@ public final class SafetensorsReader {
     if (dataBytes > maxDataBytes) {
       throw new FormatException(
           Kind.TOO_LARGE,
-          "expected at most %d bytes of tensors, got %d".formatted(maxDataBytes, dataBytes));
+          String.format(
+              Locale.ROOT,
+              "expected at most %d bytes of tensors, got %d",
+              maxDataBytes,
+              dataBytes));
     }
   }
 
@@ -194,14 +205,21 @@ public final class SafetensorsReader {
   public void finish() throws IOException {
     if (next < tensors.size()) {
       throw new IllegalStateException(
-          "all %d tensors must be read or skipped first, got %d".formatted(tensors.size(), next));
+          String.format(
+              Locale.ROOT,
+              "all %d tensors must be read or skipped first, got %d",
+              tensors.size(),
+              next));
     }
     if (in.read() != -1) {
       long expected = headerBytes + dataBytes();
       throw new FormatException(
           Kind.CORRUPT,
-          "expected a safetensors file of %d bytes, got at least %d"
-              .formatted(expected, expected + 1));
+          String.format(
+              Locale.ROOT,
+              "expected a safetensors file of %d bytes, got at least %d",
+              expected,
+              expected + 1));
     }
   }
 
@@ -218,8 +236,12 @@ public final class SafetensorsReader {
     if (elements > most) {
       throw new FormatException(
           Kind.TOO_LARGE,
-          "tensor %s: expected at most %d elements, got %d"
-              .formatted(abbreviate(tensor.name()), most, elements));
+          String.format(
+              Locale.ROOT,
+              "tensor %s: expected at most %d elements, got %d",
+              abbreviate(tensor.name()),
+              most,
+              elements));
     }
     return (int) elements;
   }
@@ -244,8 +266,12 @@ public final class SafetensorsReader {
     if (got < wanted) {
       throw new FormatException(
           Kind.TRUNCATED,
-          "tensor %s: expected %d bytes, got %d"
-              .formatted(abbreviate(tensor.name()), tensor.bytes(), done + got));
+          String.format(
+              Locale.ROOT,
+              "tensor %s: expected %d bytes, got %d",
+              abbreviate(tensor.name()),
+              tensor.bytes(),
+              done + got));
     }
     return got;
   }
@@ -255,7 +281,8 @@ public final class SafetensorsReader {
     if (bytes.length < count) {
       throw new FormatException(
           Kind.TRUNCATED,
-          "safetensors %s: expected %d bytes, got %d".formatted(what, count, bytes.length));
+          String.format(
+              Locale.ROOT, "safetensors %s: expected %d bytes, got %d", what, count, bytes.length));
     }
     return bytes;
   }
@@ -286,8 +313,12 @@ public final class SafetensorsReader {
       if (tensor.begin() != begin) {
         throw new FormatException(
             Kind.CORRUPT,
-            "tensor %s: expected offset %d, where the one before ends, got %d"
-                .formatted(abbreviate(tensor.name()), begin, tensor.begin()));
+            String.format(
+                Locale.ROOT,
+                "tensor %s: expected offset %d, where the one before ends, got %d",
+                abbreviate(tensor.name()),
+                begin,
+                tensor.begin()));
       }
       begin = tensor.end();
     }
@@ -328,15 +359,26 @@ public final class SafetensorsReader {
     } catch (ArithmeticException e) {
       throw new FormatException(
           Kind.CORRUPT,
-          "%s: expected at most %d bytes, got shape %s of %s"
-              .formatted(where, Long.MAX_VALUE, abbreviate(shape), dtype));
+          String.format(
+              Locale.ROOT,
+              "%s: expected at most %d bytes, got shape %s of %s",
+              where,
+              Long.MAX_VALUE,
+              abbreviate(shape),
+              dtype));
     }
     TensorInfo tensor = new TensorInfo(name, dtype, shape, offsets.getFirst(), offsets.getLast());
     if (tensor.bytes() != bytes) {
       throw new FormatException(
           Kind.CORRUPT,
-          "%s: expected %d bytes for shape %s of %s, got data_offsets %s"
-              .formatted(where, bytes, abbreviate(shape), dtype, offsets));
+          String.format(
+              Locale.ROOT,
+              "%s: expected %d bytes for shape %s of %s, got data_offsets %s",
+              where,
+              bytes,
+              abbreviate(shape),
+              dtype,
+              offsets));
     }
     return tensor;
   }
@@ -387,9 +429,11 @@ public final class SafetensorsReader {
     String got =
         switch (value) {
           case JsonValue.Members members ->
-              "an object of %d names".formatted(members.byName().size());
-          case JsonValue.Items items -> "an array of %d values".formatted(items.values().size());
-          case JsonValue.Text text -> "a string of %d characters".formatted(text.value().length());
+              String.format(Locale.ROOT, "an object of %d names", members.byName().size());
+          case JsonValue.Items items ->
+              String.format(Locale.ROOT, "an array of %d values", items.values().size());
+          case JsonValue.Text text ->
+              String.format(Locale.ROOT, "a string of %d characters", text.value().length());
           case JsonValue.Digits digits -> abbreviate(digits.literal());
           case JsonValue.Constant constant -> constant.name();
         };

@@ -13,6 +13,7 @@ import java.util.Arrays;
 import java.util.Comparator;
 import java.util.HashSet;
 import java.util.List;
+import java.util.Locale;
 import java.util.Map;
 import java.util.Objects;
 import java.util.Set;
@@ -114,21 +115,25 @@ public final class SafetensorsWriter {
     for (Tensor tensor : tensors) {
       long end = begin + tensor.bytes();
       members.add(
-          "%s:{\"dtype\":\"%s\",\"shape\":%s,\"data_offsets\":[%d,%d]}"
-              .formatted(
-                  quote(tensor.name),
-                  tensor.dtype(),
-                  tensor.shape.toString().replace(" ", ""),
-                  begin,
-                  end));
+          String.format(
+              Locale.ROOT,
+              "%s:{\"dtype\":\"%s\",\"shape\":%s,\"data_offsets\":[%d,%d]}",
+              quote(tensor.name),
+              tensor.dtype(),
+              tensor.shape.toString().replace(" ", ""),
+              begin,
+              end));
       begin = end;
     }
     byte[] json = utf8("{" + String.join(",", members) + "}");
     int padded = Math.ceilDiv(json.length, 8) * 8;
     if (padded > SafetensorsReader.MAX_HEADER_BYTES) {
       throw new IllegalArgumentException(
-          "the header may have at most %d bytes, got %d"
-              .formatted(SafetensorsReader.MAX_HEADER_BYTES, padded));
+          String.format(
+              Locale.ROOT,
+              "the header may have at most %d bytes, got %d",
+              SafetensorsReader.MAX_HEADER_BYTES,
+              padded));
     }
     byte[] header = new byte[Long.BYTES + padded];
     Arrays.fill(header, (byte) ' ');
@@ -150,7 +155,7 @@ public final class SafetensorsWriter {
         case '\t' -> quoted.append("\\t");
         default -> {
           if (c < ' ') {
-            quoted.append("\\u%04x".formatted((int) c));
+            quoted.append(String.format(Locale.ROOT, "\\u%04x", (int) c));
           } else {
             quoted.append(c);
           }
@@ -190,8 +195,13 @@ public final class SafetensorsWriter {
       if (Arrays.stream(shape).anyMatch(size -> size < 0)
           || !elements.equals(BigInteger.valueOf(length))) {
         throw new IllegalArgumentException(
-            "tensor %s: shape %s needs %d elements, the array has %d"
-                .formatted(name, this.shape, elements, length));
+            String.format(
+                Locale.ROOT,
+                "tensor %s: shape %s needs %d elements, the array has %d",
+                name,
+                this.shape,
+                elements,
+                length));
       }
     }
 

@@ -1,6 +1,7 @@
 package dev.semanticid.core.format;
 
 import java.util.List;
+import java.util.Locale;
 import java.util.Objects;
 
 /**
@@ -20,7 +21,8 @@ public record TensorInfo(String name, String dtype, List<Long> shape, long begin
     shape = List.copyOf(shape);
     if (begin < 0 || end < begin) {
       throw new IllegalArgumentException(
-          "offsets must be ordered and not negative, got %d to %d".formatted(begin, end));
+          String.format(
+              Locale.ROOT, "offsets must be ordered and not negative, got %d to %d", begin, end));
     }
   }
 

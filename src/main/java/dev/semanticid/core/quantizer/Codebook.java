@@ -105,31 +105,46 @@ public final class Codebook {
     }
     if (levels.size() > MOST_LEVELS) {
       throw new IllegalArgumentException(
-          "a codebook may have %d levels, got %d".formatted(MOST_LEVELS, levels.size()));
+          String.format(
+              Locale.ROOT, "a codebook may have %d levels, got %d", MOST_LEVELS, levels.size()));
     }
     boolean weighted = weights.stream().anyMatch(Codebook::notAllZero);
     if (!weights.isEmpty() && weights.size() != levels.size()) {
       throw new IllegalArgumentException(
-          "weights of %d levels for a codebook of %d".formatted(weights.size(), levels.size()));
+          String.format(
+              Locale.ROOT,
+              "weights of %d levels for a codebook of %d",
+              weights.size(),
+              levels.size()));
     }
     if (weighted && settings.beamSize() > 1) {
       throw new IllegalArgumentException(
-          "a codebook with weights is encoded greedily; it cannot have beam_size %d"
-              .formatted(settings.beamSize()));
+          String.format(
+              Locale.ROOT,
+              "a codebook with weights is encoded greedily; it cannot have beam_size %d",
+              settings.beamSize()));
     }
     var made = new ArrayList<Centroids>(levels.size());
     for (int l = 0; l < levels.size(); l++) {
       float[] data = levels.get(l);
       if (data.length == 0 || data.length % dimension != 0) {
         throw new IllegalArgumentException(
-            "level %d has %d components, not a positive multiple of the dimension %d"
-                .formatted(l, data.length, dimension));
+            String.format(
+                Locale.ROOT,
+                "level %d has %d components, not a positive multiple of the dimension %d",
+                l,
+                data.length,
+                dimension));
       }
       for (int i = 0; i < data.length; i++) {
         if (!Float.isFinite(data[i])) {
           throw new IllegalArgumentException(
-              "level %d centroid %d holds %s; every component must be finite"
-                  .formatted(l, i / dimension, data[i]));
+              String.format(
+                  Locale.ROOT,
+                  "level %d centroid %d holds %s; every component must be finite",
+                  l,
+                  i / dimension,
+                  data[i]));
         }
       }
       int width = data.length / dimension;
@@ -159,13 +174,23 @@ public final class Codebook {
   private static float[] checked(float[] weights, int level, int width) {
     if (weights.length != width) {
       throw new IllegalArgumentException(
-          "level %d has %d weights for %d centroids".formatted(level, weights.length, width));
+          String.format(
+              Locale.ROOT,
+              "level %d has %d weights for %d centroids",
+              level,
+              weights.length,
+              width));
     }
     for (int k = 0; k < width; k++) {
       if (!(Math.abs(weights[k]) <= LARGEST_WEIGHT)) {
         throw new IllegalArgumentException(
-            "level %d weight %d is %s; expected a number within ±%s"
-                .formatted(level, k, weights[k], LARGEST_WEIGHT));
+            String.format(
+                Locale.ROOT,
+                "level %d weight %d is %s; expected a number within ±%s",
+                level,
+                k,
+                weights[k],
+                LARGEST_WEIGHT));
       }
     }
     return weights;
@@ -175,14 +200,21 @@ public final class Codebook {
   public Codebook withTrainingState(TrainingState state) {
     if (state.counts().size() != levels.size()) {
       throw new IllegalArgumentException(
-          "state of %d levels for a codebook of %d"
-              .formatted(state.counts().size(), levels.size()));
+          String.format(
+              Locale.ROOT,
+              "state of %d levels for a codebook of %d",
+              state.counts().size(),
+              levels.size()));
     }
     for (int l = 0; l < levels.size(); l++) {
       if (state.counts().get(l).length != width(l)) {
         throw new IllegalArgumentException(
-            "level %d has %d counts for %d centroids"
-                .formatted(l, state.counts().get(l).length, width(l)));
+            String.format(
+                Locale.ROOT,
+                "level %d has %d counts for %d centroids",
+                l,
+                state.counts().get(l).length,
+                width(l)));
       }
     }
     return new Codebook(

@@ -1,5 +1,7 @@
 package dev.semanticid.core.quantizer;
 
+import java.util.Locale;
+
 /**
  * The settings of a codebook that decide codes; part of its fingerprint.
  *
@@ -15,7 +17,7 @@ public record CodebookSettings(boolean normalizeResiduals, int beamSize) {
   public CodebookSettings {
     if (beamSize < 1 || beamSize > LARGEST_BEAM) {
       throw new IllegalArgumentException(
-          "beam_size must be 1 to %d, got %d".formatted(LARGEST_BEAM, beamSize));
+          String.format(Locale.ROOT, "beam_size must be 1 to %d, got %d", LARGEST_BEAM, beamSize));
     }
   }
 

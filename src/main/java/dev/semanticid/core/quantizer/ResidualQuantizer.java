@@ -7,6 +7,7 @@ import dev.semanticid.core.compute.Int8Backend;
 import dev.semanticid.core.compute.WorkerPool;
 import dev.semanticid.core.vector.VectorBatch;
 import java.util.Arrays;
+import java.util.Locale;
 import java.util.Queue;
 import java.util.concurrent.ConcurrentLinkedQueue;
 import java.util.concurrent.atomic.LongAdder;
@@ -83,11 +84,12 @@ public final class ResidualQuantizer implements AutoCloseable {
             ? stackedPlan(codebook, backend, pool, screening, clock)
             : new ResidualPlan(codebook, backend, screening);
     this.planReason =
-        "tables need %d bytes, the budget is %d: %s"
-            .formatted(
-                tableBytes,
-                tableBudget,
-                stacked ? "one GEMM for all levels" : "one GEMM per level, on formed residuals");
+        String.format(
+            Locale.ROOT,
+            "tables need %d bytes, the budget is %d: %s",
+            tableBytes,
+            tableBudget,
+            stacked ? "one GEMM for all levels" : "one GEMM per level, on formed residuals");
   }
 
   private static EncodingPlan stackedPlan(
@@ -202,11 +204,13 @@ public final class ResidualQuantizer implements AutoCloseable {
     int n = batch.rows();
     if (batch.dimension() != d) {
       throw new IllegalArgumentException(
-          "the codebook has dimension %d, the batch %d".formatted(d, batch.dimension()));
+          String.format(
+              Locale.ROOT, "the codebook has dimension %d, the batch %d", d, batch.dimension()));
     }
     if (codes.length < (long) n * levels) {
       throw new IllegalArgumentException(
-          "%d rows of %d codes do not fit %d places".formatted(n, levels, codes.length));
+          String.format(
+              Locale.ROOT, "%d rows of %d codes do not fit %d places", n, levels, codes.length));
     }
     int share = Math.max(FEWEST_ROWS_PER_THREAD, (n + threads.threads() - 1) / threads.threads());
     int block = Math.min(plan.blockRows(), share);
@@ -266,13 +270,14 @@ public final class ResidualQuantizer implements AutoCloseable {
       int differs = Arrays.mismatch(codes, expected);
       if (differs >= 0) {
         throw new IllegalStateException(
-            "self-test failed on plan %s: row %d level %d has code %d instead of %d"
-                .formatted(
-                    alternative.name(),
-                    differs / levels,
-                    differs % levels,
-                    codes[differs],
-                    expected[differs]));
+            String.format(
+                Locale.ROOT,
+                "self-test failed on plan %s: row %d level %d has code %d instead of %d",
+                alternative.name(),
+                differs / levels,
+                differs % levels,
+                codes[differs],
+                expected[differs]));
       }
     }
     plan.warmUp(rows, WARM_UP_ROWS, new int[WARM_UP_ROWS * levels]);

@@ -3,6 +3,7 @@ package dev.semanticid.core.quantizer;
 import dev.semanticid.core.clustering.CentroidInitializer;
 import java.util.Collections;
 import java.util.List;
+import java.util.Locale;
 import java.util.Objects;
 
 /**
@@ -67,29 +68,49 @@ public record ResidualQuantizerConfig(
     require(embeddingDim >= 1, "embedding_dim must be at least 1, got " + embeddingDim);
     require(
         !codebookWidths.isEmpty() && codebookWidths.size() <= Codebook.MOST_LEVELS,
-        "num_hierarchies must be 1 to %d, got %d"
-            .formatted(Codebook.MOST_LEVELS, codebookWidths.size()));
+        String.format(
+            Locale.ROOT,
+            "num_hierarchies must be 1 to %d, got %d",
+            Codebook.MOST_LEVELS,
+            codebookWidths.size()));
     for (int width : codebookWidths) {
       require(width >= 1, "codebook_width must be at least 1, got " + width);
       require(
           (long) width * embeddingDim <= Integer.MAX_VALUE - 8,
-          "codebook_width %d × embedding_dim %d exceeds the %d components that one level can have"
-              .formatted(width, embeddingDim, Integer.MAX_VALUE - 8));
+          String.format(
+              Locale.ROOT,
+              "codebook_width %d × embedding_dim %d exceeds the %d components that one level can"
+                  + " have",
+              width,
+              embeddingDim,
+              Integer.MAX_VALUE - 8));
     }
     int widest = Collections.max(codebookWidths);
     require(
         initBufferSize >= widest,
-        "init_buffer_size must be at least the widest codebook_width, %d, got %d"
-            .formatted(widest, initBufferSize));
+        String.format(
+            Locale.ROOT,
+            "init_buffer_size must be at least the widest codebook_width, %d, got %d",
+            widest,
+            initBufferSize));
     require(
         (long) initBufferSize * embeddingDim <= Integer.MAX_VALUE - 8,
-        "init_buffer_size %d × embedding_dim %d exceeds the %d components that a buffer can have"
-            .formatted(initBufferSize, embeddingDim, Integer.MAX_VALUE - 8));
+        String.format(
+            Locale.ROOT,
+            "init_buffer_size %d × embedding_dim %d exceeds the %d components that a buffer can"
+                + " have",
+            initBufferSize,
+            embeddingDim,
+            Integer.MAX_VALUE - 8));
     require(batchSize >= 1, "batch_size must be at least 1, got " + batchSize);
     require(
         (long) batchSize * embeddingDim <= Integer.MAX_VALUE - 8,
-        "batch_size %d × embedding_dim %d exceeds the %d components that a batch can have"
-            .formatted(batchSize, embeddingDim, Integer.MAX_VALUE - 8));
+        String.format(
+            Locale.ROOT,
+            "batch_size %d × embedding_dim %d exceeds the %d components that a batch can have",
+            batchSize,
+            embeddingDim,
+            Integer.MAX_VALUE - 8));
     require(maxSteps >= 1, "max_steps must be at least 1, got " + maxSteps);
     require(
         learningRate > 0 && learningRate <= 1,
@@ -98,15 +119,18 @@ public record ResidualQuantizerConfig(
     require(tolerance >= 0 && tolerance < 1, "tolerance must be in [0, 1), got " + tolerance);
     require(
         refine >= 0 && refine <= MOST_REFINE,
-        "refine must be 0 to %d rounds, got %d".formatted(MOST_REFINE, refine));
+        String.format(Locale.ROOT, "refine must be 0 to %d rounds, got %d", MOST_REFINE, refine));
     new CodebookSettings(normalizeResiduals, beamSize);
     require(
         trainLayerWise || (algorithm == Algorithm.MINIBATCH_KMEANS && !balance),
         "algorithm lloyd and balance train level after level; train_layer_wise must be true");
     require(
         !balance || (refine == 0 && beamSize == 1),
-        "balance cannot be combined with refine or beam_size, got refine %d and beam_size %d"
-            .formatted(refine, beamSize));
+        String.format(
+            Locale.ROOT,
+            "balance cannot be combined with refine or beam_size, got refine %d and beam_size %d",
+            refine,
+            beamSize));
   }
 
   /** The settings that the reference algorithm has; greedy, neither refined nor balanced. */

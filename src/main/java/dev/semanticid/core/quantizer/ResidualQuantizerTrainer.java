@@ -14,6 +14,7 @@ import java.io.UncheckedIOException;
 import java.util.ArrayList;
 import java.util.Collections;
 import java.util.List;
+import java.util.Locale;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -171,8 +172,11 @@ public final class ResidualQuantizerTrainer {
       throws IOException {
     if (source.dimension() != config.embeddingDim()) {
       throw new IllegalArgumentException(
-          "embedding_dim is %d, the data has dimension %d"
-              .formatted(config.embeddingDim(), source.dimension()));
+          String.format(
+              Locale.ROOT,
+              "embedding_dim is %d, the data has dimension %d",
+              config.embeddingDim(),
+              source.dimension()));
     }
     if (from != null) {
       requireContinuable(from);
@@ -180,13 +184,20 @@ public final class ResidualQuantizerTrainer {
     long fewest = fewestRows(config, from != null);
     if (source.rows() < fewest) {
       throw new IllegalArgumentException(
-          "a codebook of width %d needs at least %d rows, the data has %d"
-              .formatted(Collections.max(config.codebookWidths()), fewest, source.rows()));
+          String.format(
+              Locale.ROOT,
+              "a codebook of width %d needs at least %d rows, the data has %d",
+              Collections.max(config.codebookWidths()),
+              fewest,
+              source.rows()));
     }
     if (initialCentroids != null && initialCentroids.size() != config.numHierarchies()) {
       throw new IllegalArgumentException(
-          "initial centroids of %d levels for %d"
-              .formatted(initialCentroids.size(), config.numHierarchies()));
+          String.format(
+              Locale.ROOT,
+              "initial centroids of %d levels for %d",
+              initialCentroids.size(),
+              config.numHierarchies()));
     }
     try (var run = new Run(source, initialCentroids, from, listener)) {
       if (checkpoint != null) {
@@ -219,14 +230,16 @@ public final class ResidualQuantizerTrainer {
         || !from.widths().equals(config.codebookWidths())
         || from.normalizeResiduals() != config.normalizeResiduals()) {
       throw new IllegalArgumentException(
-          "expected a codebook of dimension %d, widths %s and normalize_residuals %s, got %d, %s, %s"
-              .formatted(
-                  config.embeddingDim(),
-                  config.codebookWidths(),
-                  config.normalizeResiduals(),
-                  from.dimension(),
-                  from.widths(),
-                  from.normalizeResiduals()));
+          String.format(
+              Locale.ROOT,
+              "expected a codebook of dimension %d, widths %s and normalize_residuals %s, got %d,"
+                  + " %s, %s",
+              config.embeddingDim(),
+              config.codebookWidths(),
+              config.normalizeResiduals(),
+              from.dimension(),
+              from.widths(),
+              from.normalizeResiduals()));
     }
     if (from.trainingState() == null) {
       throw new IllegalArgumentException(
@@ -497,9 +510,14 @@ public final class ResidualQuantizerTrainer {
           || checkpoint.steps() > steps
           || (!config.trainLayerWise() && count < levels.size())) {
         throw new IllegalArgumentException(
-            "no checkpoint of these settings: %d levels after %d steps, expected up to %d after up"
-                    .formatted(count, checkpoint.steps(), levels.size())
-                + " to %d".formatted(steps));
+            String.format(
+                    Locale.ROOT,
+                    "no checkpoint of these settings: %d levels after %d steps, expected up to %d"
+                        + " after up",
+                    count,
+                    checkpoint.steps(),
+                    levels.size())
+                + String.format(Locale.ROOT, " to %d", steps));
       }
       int balanced = checkpoint.weights().size();
       int refined = checkpoint.refined();
@@ -508,10 +526,19 @@ public final class ResidualQuantizerTrainer {
           || balanced > (config.balance() ? count : 0)
           || (config.balance() && balanced < count - 1)) {
         throw new IllegalArgumentException(
-            "no checkpoint of these settings: %d rounds of refinement, %d of %d levels balanced;"
-                    .formatted(refined, balanced, count)
-                + " expected up to %d rounds for %d levels, balance %s"
-                    .formatted(config.refine(), levels.size(), config.balance()));
+            String.format(
+                    Locale.ROOT,
+                    "no checkpoint of these settings: %d rounds of refinement, %d of %d levels"
+                        + " balanced;",
+                    refined,
+                    balanced,
+                    count)
+                + String.format(
+                    Locale.ROOT,
+                    " expected up to %d rounds for %d levels, balance %s",
+                    config.refine(),
+                    levels.size(),
+                    config.balance()));
       }
       for (int l = 0; l < count; l++) {
         levels

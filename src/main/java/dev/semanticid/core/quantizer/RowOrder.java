@@ -2,6 +2,7 @@ package dev.semanticid.core.quantizer;
 
 import dev.semanticid.core.clustering.RandomStream;
 import dev.semanticid.core.clustering.RandomStream.Purpose;
+import java.util.Locale;
 import java.util.random.RandomGenerator;
 
 /**
@@ -74,7 +75,8 @@ final class RowOrder {
   void seek(long toPass, long toPosition) {
     if (toPass < 0 || toPosition < 0 || toPosition > rows) {
       throw new IllegalArgumentException(
-          "no place %d in pass %d over %d rows".formatted(toPosition, toPass, rows));
+          String.format(
+              Locale.ROOT, "no place %d in pass %d over %d rows", toPosition, toPass, rows));
     }
     pass = toPass;
     position = toPosition;

@@ -1,6 +1,7 @@
 package dev.semanticid.core.quantizer;
 
 import java.util.List;
+import java.util.Locale;
 
 /**
  * A training between two steps: all that is needed to go on as if it had never stopped. With the
@@ -59,16 +60,26 @@ public record TrainingCheckpoint(
         || bufferRows.size() != centroids.size()
         || weights.size() > centroids.size()) {
       throw new IllegalArgumentException(
-          "centroids of %d levels, counts of %d, buffers of %d, weights of %d"
-              .formatted(centroids.size(), counts.size(), bufferRows.size(), weights.size()));
+          String.format(
+              Locale.ROOT,
+              "centroids of %d levels, counts of %d, buffers of %d, weights of %d",
+              centroids.size(),
+              counts.size(),
+              bufferRows.size(),
+              weights.size()));
     }
     if (Double.isNaN(inertia) || refined < -1) {
       throw new IllegalArgumentException(
-          "inertia %s, %d rounds of refinement".formatted(inertia, refined));
+          String.format(Locale.ROOT, "inertia %s, %d rounds of refinement", inertia, refined));
     }
     if (steps < 0 || pass < 0 || position < 0) {
       throw new IllegalArgumentException(
-          "%d steps, pass %d, position %d must not be negative".formatted(steps, pass, position));
+          String.format(
+              Locale.ROOT,
+              "%d steps, pass %d, position %d must not be negative",
+              steps,
+              pass,
+              position));
     }
   }
 }

@@ -1,6 +1,7 @@
 package dev.semanticid.core.quantizer;
 
 import java.util.List;
+import java.util.Locale;
 
 /**
  * What training knows besides the centroids; it decides no code.
@@ -17,13 +18,18 @@ public record TrainingState(List<long[]> counts, List<Double> meanNorms) {
     meanNorms = List.copyOf(meanNorms);
     if (counts.size() != meanNorms.size()) {
       throw new IllegalArgumentException(
-          "counts of %d levels but mean norms of %d".formatted(counts.size(), meanNorms.size()));
+          String.format(
+              Locale.ROOT,
+              "counts of %d levels but mean norms of %d",
+              counts.size(),
+              meanNorms.size()));
     }
     for (int l = 0; l < counts.size(); l++) {
       for (long count : counts.get(l)) {
         if (count < 0) {
           throw new IllegalArgumentException(
-              "level %d counts %d rows; counts must not be negative".formatted(l, count));
+              String.format(
+                  Locale.ROOT, "level %d counts %d rows; counts must not be negative", l, count));
         }
       }
     }

@@ -1,5 +1,6 @@
 package dev.semanticid.core.vector;
 
+import java.util.Locale;
 import java.util.Objects;
 
 /** A {@link VectorSource} over a batch that is already in memory. */
@@ -30,7 +31,7 @@ public final class InMemoryVectorSource implements VectorSource {
 
   @Override
   public String description() {
-    return "%d rows in memory".formatted(batch.rows());
+    return String.format(Locale.ROOT, "%d rows in memory", batch.rows());
   }
 
   @Override

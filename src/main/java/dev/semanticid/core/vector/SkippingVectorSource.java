@@ -1,6 +1,7 @@
 package dev.semanticid.core.vector;
 
 import java.io.IOException;
+import java.util.Locale;
 import java.util.Objects;
 
 /** A source without some of its rows; those that are left close up. */
@@ -22,8 +23,12 @@ public final class SkippingVectorSource implements VectorSource {
     for (long row : skipped) {
       if (row <= before || row >= source.rows()) {
         throw new IllegalArgumentException(
-            "rows to skip must ascend and be below %d, got %d behind %d"
-                .formatted(source.rows(), row, before));
+            String.format(
+                Locale.ROOT,
+                "rows to skip must ascend and be below %d, got %d behind %d",
+                source.rows(),
+                row,
+                before));
       }
       before = row;
     }

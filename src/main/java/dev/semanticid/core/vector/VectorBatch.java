@@ -2,6 +2,7 @@ package dev.semanticid.core.vector;
 
 import java.util.Arrays;
 import java.util.BitSet;
+import java.util.Locale;
 import java.util.Objects;
 
 /**
@@ -27,8 +28,13 @@ public record VectorBatch(float[] data, int rows, int dimension) {
     }
     if ((long) rows * dimension > data.length) {
       throw new IllegalArgumentException(
-          "%d rows of dimension %d need %d components, the array has %d"
-              .formatted(rows, dimension, (long) rows * dimension, data.length));
+          String.format(
+              Locale.ROOT,
+              "%d rows of dimension %d need %d components, the array has %d",
+              rows,
+              dimension,
+              (long) rows * dimension,
+              data.length));
     }
   }
 
@@ -36,7 +42,11 @@ public record VectorBatch(float[] data, int rows, int dimension) {
   public static VectorBatch of(float[] data, int dimension) {
     if (dimension < 1 || data.length % dimension != 0) {
       throw new IllegalArgumentException(
-          "%d components are not whole vectors of dimension %d".formatted(data.length, dimension));
+          String.format(
+              Locale.ROOT,
+              "%d components are not whole vectors of dimension %d",
+              data.length,
+              dimension));
     }
     return new VectorBatch(data, data.length / dimension, dimension);
   }

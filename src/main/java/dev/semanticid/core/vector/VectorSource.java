@@ -1,6 +1,7 @@
 package dev.semanticid.core.vector;
 
 import java.io.IOException;
+import java.util.Locale;
 
 /**
  * Rows that can be read again and again in any order: what training and bulk encoding consume.
@@ -39,7 +40,7 @@ public interface VectorSource extends AutoCloseable {
 
   /** Where a row comes from, in words: what a person would look for to mend it. */
   default String describe(long row) {
-    return "row %d of %s".formatted(row, description());
+    return String.format(Locale.ROOT, "row %d of %s", row, description());
   }
 
   @Override

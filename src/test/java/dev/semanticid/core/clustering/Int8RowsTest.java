@@ -6,6 +6,7 @@ import java.math.BigDecimal;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
+import java.util.Locale;
 import java.util.SplittableRandom;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -203,7 +204,7 @@ class Int8RowsTest {
 
   private static void assertWithinBounds(Int8Rows coded, int row, float[] x, int zero) {
     int d = x.length;
-    String what = "zero %d, d %d, row %d".formatted(zero, d, row);
+    String what = String.format(Locale.ROOT, "zero %d, d %d, row %d", zero, d, row);
     int bytes = 4 * Int8Rows.words(d);
     boolean[] taken = new boolean[bytes];
     for (int i = 0; i < d; i++) {

@@ -11,6 +11,7 @@ import dev.semanticid.core.compute.ResidentCodebook;
 import dev.semanticid.core.compute.ResidentInt8;
 import dev.semanticid.core.compute.WorkerPool;
 import java.util.List;
+import java.util.Locale;
 import java.util.SplittableRandom;
 import java.util.concurrent.atomic.AtomicLong;
 import org.jspecify.annotations.Nullable;
@@ -202,7 +203,13 @@ class AdaptivePlanTest {
     for (int i = 0; i < codes.length; i++) {
       if (codes[i] != expected[i]) {
         throw new AssertionError(
-            "code %d of %d rows is %d instead of %d".formatted(i, count, codes[i], expected[i]));
+            String.format(
+                Locale.ROOT,
+                "code %d of %d rows is %d instead of %d",
+                i,
+                count,
+                codes[i],
+                expected[i]));
       }
     }
   }

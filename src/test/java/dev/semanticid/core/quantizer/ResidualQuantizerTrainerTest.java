@@ -25,6 +25,7 @@ import java.util.Arrays;
 import java.util.Collections;
 import java.util.HashSet;
 import java.util.List;
+import java.util.Locale;
 import java.util.Objects;
 import java.util.SplittableRandom;
 import java.util.concurrent.atomic.AtomicInteger;
@@ -375,8 +376,14 @@ class ResidualQuantizerTrainerTest {
             source(data, settings.d()),
             s ->
                 steps.add(
-                    "%d %s %d/%d %d"
-                        .formatted(s.level(), s.phase(), s.step(), s.steps(), s.rows())));
+                    String.format(
+                        Locale.ROOT,
+                        "%d %s %d/%d %d",
+                        s.level(),
+                        s.phase(),
+                        s.step(),
+                        s.steps(),
+                        s.rows())));
     return steps;
   }
 

@@ -18,6 +18,7 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
+import java.util.Locale;
 import java.util.SplittableRandom;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.AfterAll;
@@ -69,7 +70,8 @@ class TrainingBytesTest {
           assertSame(
               expected,
               train(kind, source, backend, pool, screening),
-              "%s, %s, %d threads".formatted(backend.device(), screening, pool.threads()));
+              String.format(
+                  Locale.ROOT, "%s, %s, %d threads", backend.device(), screening, pool.threads()));
         }
       }
       for (WorkerPool pool : pools.subList(1, 3)) {

@@ -21,6 +21,7 @@ import java.util.Arrays;
 import java.util.Collections;
 import java.util.HashSet;
 import java.util.List;
+import java.util.Locale;
 import java.util.Set;
 import java.util.SplittableRandom;
 import java.util.stream.IntStream;
@@ -321,7 +322,7 @@ class TrainingResumeTest {
     Result expected = training.result();
     for (int i = 0; i < training.checkpoints().size(); i++) {
       byte[] checkpoint = training.checkpoints().get(i);
-      String what = "%s, checkpoint %d".formatted(training.config(), i);
+      String what = String.format(Locale.ROOT, "%s, checkpoint %d", training.config(), i);
       var again = new Recorder(training.config().embeddingDim());
       Result result =
           trainer(training.config(), one)
