@@ -1,4 +1,4 @@
-// Decides codes on the device from the products S = X·Cᵀ of all levels: dev.semanticid.core.quantizer.StackedWorker, one warp a row, where the
+// Decides codes on the device from the products S = X·Cᵀ of all levels: dev.semanticid.core.encode.plan.StackedWorker, one warp a row, where the
 // bounds are explained. What they do not prove is left open (-1), from that level on, and decided in Java.
 //
 // Compiled by nvcc to PTX (build, beside this file), and by a C++ compiler for tests without a GPU, where src/test/cuda/emulator.cpp has

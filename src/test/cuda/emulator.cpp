@@ -1,4 +1,4 @@
-// The functions of the NVIDIA driver and of cuBLAS that dev.semanticid.cuda calls, on a CPU, with the same kernels: so all that Java does and the
+// The functions of the NVIDIA driver and of cuBLAS that dev.semanticid.backend.cuda calls, on a CPU, with the same kernels: so all that Java does and the
 // kernels' arithmetic are tested where there is no GPU. Not for speed.
 #include <atomic>
 #include <cstdlib>

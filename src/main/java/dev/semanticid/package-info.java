@@ -1,4 +1,4 @@
-/** The semantic-ID service: item embeddings in, short hierarchical codes out. */
+/** The semantic-ID service: turns item embeddings into short hierarchical codes and back. */
 @NullMarked
 package dev.semanticid;
 

@@ -4,7 +4,7 @@ import dev.semanticid.job.Job;
 import dev.semanticid.job.Job.State;
 import dev.semanticid.job.JobProgress;
 import dev.semanticid.job.JobRunner;
-import dev.semanticid.system.Masked;
+import dev.semanticid.problem.Masked;
 import io.swagger.v3.oas.annotations.media.Schema;
 import java.time.Instant;
 import java.util.Map;

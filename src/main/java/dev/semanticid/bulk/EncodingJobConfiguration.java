@@ -4,7 +4,7 @@ import dev.semanticid.job.JobEvents;
 import dev.semanticid.job.JobRunner;
 import dev.semanticid.job.JobStore;
 import dev.semanticid.job.JobViews;
-import dev.semanticid.system.SemanticIdProperties;
+import dev.semanticid.settings.SemanticIdProperties;
 import io.micrometer.core.instrument.MeterRegistry;
 import org.springframework.beans.factory.annotation.Qualifier;
 import org.springframework.context.annotation.Bean;

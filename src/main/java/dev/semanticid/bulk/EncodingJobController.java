@@ -2,9 +2,9 @@ package dev.semanticid.bulk;
 
 import dev.semanticid.job.JobRequest;
 import dev.semanticid.job.JobViews;
-import dev.semanticid.system.Client;
-import dev.semanticid.system.ProblemResponse;
-import dev.semanticid.system.QueryParameters;
+import dev.semanticid.security.Client;
+import dev.semanticid.web.ProblemResponse;
+import dev.semanticid.web.QueryParameters;
 import io.swagger.v3.oas.annotations.Operation;
 import io.swagger.v3.oas.annotations.Parameter;
 import io.swagger.v3.oas.annotations.media.Content;

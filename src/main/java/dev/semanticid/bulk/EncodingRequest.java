@@ -1,8 +1,8 @@
 package dev.semanticid.bulk;
 
+import dev.semanticid.problem.Masked;
 import dev.semanticid.source.SourceSpec;
 import dev.semanticid.source.SourceSpec.OnBadRow;
-import dev.semanticid.system.Masked;
 import io.swagger.v3.oas.annotations.media.Schema;
 import java.util.LinkedHashMap;
 import java.util.Map;

@@ -1,21 +1,21 @@
 package dev.semanticid.bulk;
 
 import dev.semanticid.codebook.CodebookRegistry;
+import dev.semanticid.codebook.EmbeddingModel;
 import dev.semanticid.codebook.ServedCodebook;
-import dev.semanticid.core.format.FormatException;
+import dev.semanticid.format.FormatException;
 import dev.semanticid.job.Job;
 import dev.semanticid.job.JobRequest;
 import dev.semanticid.job.JobRunner;
 import dev.semanticid.job.JobStore;
+import dev.semanticid.problem.ProblemCode;
+import dev.semanticid.problem.ProblemException;
+import dev.semanticid.security.Client;
 import dev.semanticid.source.OpenedSource;
 import dev.semanticid.source.SourceSpec;
 import dev.semanticid.source.Sources;
 import dev.semanticid.storage.Destination;
 import dev.semanticid.storage.Storage;
-import dev.semanticid.system.Client;
-import dev.semanticid.system.EmbeddingModel;
-import dev.semanticid.system.ProblemCode;
-import dev.semanticid.system.ProblemException;
 import java.io.IOException;
 import java.util.Map;
 import java.util.Optional;

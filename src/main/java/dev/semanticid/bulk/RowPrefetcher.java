@@ -1,10 +1,10 @@
 package dev.semanticid.bulk;
 
+import dev.semanticid.backend.BackgroundThreads;
 import dev.semanticid.core.vector.VectorBatch;
 import dev.semanticid.core.vector.VectorReader;
 import dev.semanticid.source.SourceSpec.OnBadRow;
 import dev.semanticid.source.Staging;
-import dev.semanticid.system.BackgroundThreads;
 import java.io.IOException;
 import java.io.InterruptedIOException;
 import java.util.Arrays;

@@ -1,6 +1,6 @@
 package dev.semanticid.codebook;
 
-import dev.semanticid.core.evaluation.CentroidMatching;
+import dev.semanticid.core.report.CentroidMatching;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;

@@ -1,15 +1,14 @@
 package dev.semanticid.codebook;
 
 import com.fasterxml.jackson.annotation.JsonInclude;
-import dev.semanticid.core.evaluation.QuantizationReport;
-import dev.semanticid.core.quantizer.Codebook;
-import dev.semanticid.system.EmbeddingModel;
-import dev.semanticid.system.LimitedInputStream;
-import dev.semanticid.system.ProblemCode;
-import dev.semanticid.system.ProblemException;
-import dev.semanticid.system.ProblemResponse;
-import dev.semanticid.system.QueryParameters;
-import dev.semanticid.system.SemanticIdProperties;
+import dev.semanticid.core.codebook.Codebook;
+import dev.semanticid.core.report.QuantizationReport;
+import dev.semanticid.problem.ProblemCode;
+import dev.semanticid.problem.ProblemException;
+import dev.semanticid.settings.SemanticIdProperties;
+import dev.semanticid.web.LimitedInputStream;
+import dev.semanticid.web.ProblemResponse;
+import dev.semanticid.web.QueryParameters;
 import io.swagger.v3.oas.annotations.Operation;
 import io.swagger.v3.oas.annotations.Parameter;
 import io.swagger.v3.oas.annotations.media.Content;

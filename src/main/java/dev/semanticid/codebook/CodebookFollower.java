@@ -1,7 +1,7 @@
 package dev.semanticid.codebook;
 
 import com.zaxxer.hikari.HikariDataSource;
-import dev.semanticid.system.SemanticIdProperties;
+import dev.semanticid.settings.SemanticIdProperties;
 import java.sql.Connection;
 import java.sql.SQLException;
 import org.jspecify.annotations.Nullable;

@@ -2,10 +2,10 @@ package dev.semanticid.codebook;
 
 import com.github.benmanes.caffeine.cache.Cache;
 import com.github.benmanes.caffeine.cache.Caffeine;
-import dev.semanticid.core.evaluation.CentroidMatching;
-import dev.semanticid.core.quantizer.Codebook;
-import dev.semanticid.system.MemoryBudget;
-import dev.semanticid.system.ProblemException;
+import dev.semanticid.budget.MemoryBudget;
+import dev.semanticid.core.codebook.Codebook;
+import dev.semanticid.core.report.CentroidMatching;
+import dev.semanticid.problem.ProblemException;
 import java.util.ArrayList;
 import java.util.Collections;
 import java.util.List;

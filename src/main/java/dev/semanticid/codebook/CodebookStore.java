@@ -1,13 +1,12 @@
 package dev.semanticid.codebook;
 
-import dev.semanticid.core.evaluation.QuantizationReport;
-import dev.semanticid.core.format.CodebookFormat;
-import dev.semanticid.core.quantizer.Codebook;
-import dev.semanticid.system.ChunkTable;
-import dev.semanticid.system.EmbeddingModel;
-import dev.semanticid.system.Masked;
-import dev.semanticid.system.ProblemCode;
-import dev.semanticid.system.ProblemException;
+import dev.semanticid.core.codebook.Codebook;
+import dev.semanticid.core.report.QuantizationReport;
+import dev.semanticid.format.CodebookFormat;
+import dev.semanticid.problem.Masked;
+import dev.semanticid.problem.ProblemCode;
+import dev.semanticid.problem.ProblemException;
+import dev.semanticid.store.ChunkTable;
 import java.io.IOException;
 import java.io.InputStream;
 import java.io.UncheckedIOException;

@@ -1,14 +1,14 @@
 package dev.semanticid.codebook;
 
-import dev.semanticid.core.format.CodebookFormat;
-import dev.semanticid.core.format.FormatException;
-import dev.semanticid.core.quantizer.Codebook;
-import dev.semanticid.system.LimitedInputStream;
-import dev.semanticid.system.MemoryBudget;
-import dev.semanticid.system.ProblemCode;
-import dev.semanticid.system.ProblemException;
-import dev.semanticid.system.ScratchFile;
-import dev.semanticid.system.ScratchSpace;
+import dev.semanticid.budget.MemoryBudget;
+import dev.semanticid.budget.ScratchFile;
+import dev.semanticid.budget.ScratchSpace;
+import dev.semanticid.core.codebook.Codebook;
+import dev.semanticid.format.CodebookFormat;
+import dev.semanticid.format.FormatException;
+import dev.semanticid.problem.ProblemCode;
+import dev.semanticid.problem.ProblemException;
+import dev.semanticid.web.LimitedInputStream;
 import java.io.BufferedInputStream;
 import java.io.IOException;
 import java.io.UncheckedIOException;

@@ -1,6 +1,6 @@
 package dev.semanticid.codebook;
 
-import dev.semanticid.core.evaluation.QuantizationReport;
+import dev.semanticid.core.report.QuantizationReport;
 import io.swagger.v3.oas.annotations.media.Schema;
 import java.time.Instant;
 import java.util.List;

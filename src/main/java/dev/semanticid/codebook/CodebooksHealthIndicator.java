@@ -1,6 +1,6 @@
 package dev.semanticid.codebook;
 
-import dev.semanticid.system.SemanticIdProperties;
+import dev.semanticid.settings.SemanticIdProperties;
 import org.springframework.boot.health.contributor.Health;
 import org.springframework.boot.health.contributor.HealthIndicator;
 import org.springframework.stereotype.Component;

@@ -1,10 +1,10 @@
 package dev.semanticid.codebook;
 
+import dev.semanticid.backend.BackgroundThreads;
+import dev.semanticid.core.codebook.Codebook;
 import dev.semanticid.core.compute.WorkerPool;
-import dev.semanticid.core.quantizer.Codebook;
-import dev.semanticid.core.quantizer.QuantizationDetails;
+import dev.semanticid.core.encode.QuantizationDetails;
 import dev.semanticid.core.vector.VectorBatch;
-import dev.semanticid.system.BackgroundThreads;
 import java.time.Duration;
 import java.util.Arrays;
 import java.util.concurrent.ArrayBlockingQueue;

@@ -1,6 +1,6 @@
 package dev.semanticid.codebook;
 
-import dev.semanticid.core.quantizer.ResidualQuantizer;
+import dev.semanticid.core.encode.ResidualQuantizer;
 import io.micrometer.core.instrument.DistributionSummary;
 import io.micrometer.core.instrument.Gauge;
 import io.micrometer.core.instrument.Meter;

@@ -1,7 +1,7 @@
 package dev.semanticid.codebook;
 
-import dev.semanticid.core.evaluation.LevelReport;
-import dev.semanticid.core.evaluation.QuantizationReport;
+import dev.semanticid.core.report.LevelReport;
+import dev.semanticid.core.report.QuantizationReport;
 import io.swagger.v3.oas.annotations.media.Schema;
 import java.util.List;
 import java.util.stream.IntStream;

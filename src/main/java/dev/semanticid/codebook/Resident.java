@@ -1,7 +1,7 @@
 package dev.semanticid.codebook;
 
-import dev.semanticid.core.quantizer.ResidualQuantizer;
-import dev.semanticid.core.quantizer.ScreeningStatistics;
+import dev.semanticid.core.encode.ResidualQuantizer;
+import dev.semanticid.core.search.ScreeningStatistics;
 import java.util.List;
 import org.jspecify.annotations.Nullable;
 

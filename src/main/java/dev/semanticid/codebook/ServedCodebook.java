@@ -1,8 +1,7 @@
 package dev.semanticid.codebook;
 
-import dev.semanticid.core.quantizer.Codebook;
-import dev.semanticid.core.quantizer.ResidualQuantizer;
-import dev.semanticid.system.EmbeddingModel;
+import dev.semanticid.core.codebook.Codebook;
+import dev.semanticid.core.encode.ResidualQuantizer;
 import java.util.concurrent.atomic.AtomicInteger;
 import org.jspecify.annotations.Nullable;
 

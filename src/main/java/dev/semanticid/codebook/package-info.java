@@ -1,5 +1,6 @@
 /**
- * Codebook versions and aliases: the store, what is resident and served, and their HTTP interface.
+ * Codebook versions and aliases: the store, the versions in memory ({@link
+ * dev.semanticid.codebook.CodebookRegistry}), and {@code /codebooks}.
  */
 @NullMarked
 package dev.semanticid.codebook;

@@ -1,4 +1,10 @@
-/** Semantic IDs as a library: needs the JDK alone, and a compute backend if it shall be fast. */
+/**
+ * The library: exact semantic IDs on the JDK alone.
+ *
+ * <p>A {@link dev.semanticid.core.codebook.Codebook} holds the trained centroids. A {@link
+ * dev.semanticid.core.encode.ResidualQuantizer} encodes with it. A {@link
+ * dev.semanticid.core.train.ResidualQuantizerTrainer} trains a new one.
+ */
 @NullMarked
 package dev.semanticid.core;
 

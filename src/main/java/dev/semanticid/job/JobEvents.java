@@ -1,7 +1,7 @@
 package dev.semanticid.job;
 
-import dev.semanticid.system.ProblemCode;
-import dev.semanticid.system.ProblemException;
+import dev.semanticid.problem.ProblemCode;
+import dev.semanticid.problem.ProblemException;
 import java.io.IOException;
 import java.time.Duration;
 import java.util.HashSet;

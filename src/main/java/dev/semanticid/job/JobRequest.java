@@ -1,7 +1,7 @@
 package dev.semanticid.job;
 
-import dev.semanticid.system.ProblemCode;
-import dev.semanticid.system.ProblemException;
+import dev.semanticid.problem.ProblemCode;
+import dev.semanticid.problem.ProblemException;
 import java.nio.ByteBuffer;
 import java.nio.charset.StandardCharsets;
 import java.security.MessageDigest;

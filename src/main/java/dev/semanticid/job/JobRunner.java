@@ -1,18 +1,18 @@
 package dev.semanticid.job;
 
+import dev.semanticid.backend.BackgroundThreads;
+import dev.semanticid.core.codebook.NonFiniteVectorException;
 import dev.semanticid.core.compute.DeviceFailedException;
-import dev.semanticid.core.format.FormatException;
-import dev.semanticid.core.quantizer.NonFiniteVectorException;
+import dev.semanticid.format.FormatException;
 import dev.semanticid.job.Job.State;
 import dev.semanticid.job.JobRun.StoppingException;
+import dev.semanticid.problem.Masked;
+import dev.semanticid.problem.PlainText;
+import dev.semanticid.problem.ProblemCode;
+import dev.semanticid.problem.ProblemException;
+import dev.semanticid.security.Client;
+import dev.semanticid.settings.SemanticIdProperties;
 import dev.semanticid.storage.StorageException;
-import dev.semanticid.system.BackgroundThreads;
-import dev.semanticid.system.Client;
-import dev.semanticid.system.Masked;
-import dev.semanticid.system.PlainText;
-import dev.semanticid.system.ProblemCode;
-import dev.semanticid.system.ProblemException;
-import dev.semanticid.system.SemanticIdProperties;
 import io.micrometer.core.instrument.MeterRegistry;
 import java.io.IOException;
 import java.util.ArrayList;

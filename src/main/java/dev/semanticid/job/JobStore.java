@@ -2,10 +2,10 @@ package dev.semanticid.job;
 
 import dev.semanticid.job.Job.Failure;
 import dev.semanticid.job.Job.State;
-import dev.semanticid.system.ChunkTable;
-import dev.semanticid.system.Masked;
-import dev.semanticid.system.ProblemCode;
-import dev.semanticid.system.Replica;
+import dev.semanticid.problem.Masked;
+import dev.semanticid.problem.ProblemCode;
+import dev.semanticid.store.ChunkTable;
+import dev.semanticid.store.Replica;
 import java.io.BufferedInputStream;
 import java.io.IOException;
 import java.io.InputStream;

@@ -1,8 +1,8 @@
 package dev.semanticid.job;
 
-import dev.semanticid.system.Client;
-import dev.semanticid.system.ProblemCode;
-import dev.semanticid.system.ProblemException;
+import dev.semanticid.problem.ProblemCode;
+import dev.semanticid.problem.ProblemException;
+import dev.semanticid.security.Client;
 import java.net.URI;
 import java.util.List;
 import java.util.Locale;

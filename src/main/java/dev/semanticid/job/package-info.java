@@ -1,6 +1,7 @@
 /**
- * Jobs: kept in the database, run one at a time per kind on threads that yield to everything else,
- * continued after a restart.
+ * Jobs: {@link dev.semanticid.job.JobStore} keeps them in the database, {@link
+ * dev.semanticid.job.JobRunner} runs one at a time per kind on low-priority threads and resumes
+ * them after a restart.
  */
 @NullMarked
 package dev.semanticid.job;

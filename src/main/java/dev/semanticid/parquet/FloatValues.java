@@ -1,8 +1,8 @@
 package dev.semanticid.parquet;
 
-import dev.semanticid.core.format.FormatException;
-import dev.semanticid.core.format.FormatException.Kind;
 import dev.semanticid.core.vector.ElementType;
+import dev.semanticid.format.FormatException;
+import dev.semanticid.format.FormatException.Kind;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.util.Locale;

@@ -1,7 +1,7 @@
 package dev.semanticid.parquet;
 
-import dev.semanticid.core.format.FormatException;
-import dev.semanticid.core.format.FormatException.Kind;
+import dev.semanticid.format.FormatException;
+import dev.semanticid.format.FormatException.Kind;
 import io.airlift.compress.Decompressor;
 import io.airlift.compress.lz4.Lz4Decompressor;
 import io.airlift.compress.snappy.SnappyDecompressor;

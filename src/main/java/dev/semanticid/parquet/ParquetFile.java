@@ -1,8 +1,8 @@
 package dev.semanticid.parquet;
 
-import dev.semanticid.core.format.FormatException;
-import dev.semanticid.core.format.FormatException.Kind;
 import dev.semanticid.core.vector.ByteSource;
+import dev.semanticid.format.FormatException;
+import dev.semanticid.format.FormatException.Kind;
 import java.io.ByteArrayInputStream;
 import java.io.IOException;
 import java.nio.ByteBuffer;

@@ -1,6 +1,8 @@
 /**
- * Parquet files: embeddings and ids read from them, semantic IDs written to them. The only package
- * that imports the Parquet library; knows nothing but the core.
+ * Parquet files: {@link dev.semanticid.parquet.ParquetVectorReader} reads embeddings, {@link
+ * dev.semanticid.parquet.ParquetIds} reads ids, {@link dev.semanticid.parquet.ParquetCodesWriter}
+ * writes semantic IDs. The only package that imports the Parquet library; it knows nothing but the
+ * core and formats.
  */
 @NullMarked
 package dev.semanticid.parquet;

@@ -1,6 +1,6 @@
 package dev.semanticid.security;
 
-import dev.semanticid.system.SemanticIdProperties;
+import dev.semanticid.settings.SemanticIdProperties;
 import org.springframework.boot.actuate.autoconfigure.web.ManagementContextConfiguration;
 import org.springframework.boot.actuate.autoconfigure.web.ManagementContextType;
 import org.springframework.boot.web.servlet.FilterRegistrationBean;

@@ -1,6 +1,6 @@
 package dev.semanticid.security;
 
-import dev.semanticid.system.ProblemException;
+import dev.semanticid.problem.ProblemException;
 import jakarta.servlet.http.HttpServletRequest;
 import jakarta.servlet.http.HttpServletResponse;
 import org.springframework.web.servlet.HandlerExceptionResolver;

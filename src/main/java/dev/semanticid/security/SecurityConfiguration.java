@@ -1,6 +1,6 @@
 package dev.semanticid.security;
 
-import dev.semanticid.system.SemanticIdProperties;
+import dev.semanticid.settings.SemanticIdProperties;
 import jakarta.servlet.DispatcherType;
 import java.nio.file.Path;
 import org.springframework.beans.factory.ObjectProvider;

@@ -1,7 +1,8 @@
 package dev.semanticid.security;
 
-import dev.semanticid.system.ProblemCode;
-import dev.semanticid.system.ProblemResponses;
+import dev.semanticid.problem.ProblemCode;
+import dev.semanticid.web.ProblemResponses;
+import dev.semanticid.web.ProblemStatus;
 import io.swagger.v3.oas.models.Components;
 import io.swagger.v3.oas.models.OpenAPI;
 import io.swagger.v3.oas.models.Operation;
@@ -61,7 +62,7 @@ final class SecurityDescription implements OpenApiCustomizer {
       operation.setResponses(new ApiResponses());
     }
     for (ProblemCode code : List.of(ProblemCode.UNAUTHENTICATED, ProblemCode.FORBIDDEN)) {
-      HttpStatus status = code.status();
+      HttpStatus status = ProblemStatus.of(code);
       operation
           .getResponses()
           .computeIfAbsent(

@@ -1,9 +1,9 @@
 package dev.semanticid.security;
 
+import dev.semanticid.problem.ProblemCode;
+import dev.semanticid.problem.ProblemException;
 import dev.semanticid.security.Credentials.IssuerUnavailableException;
 import dev.semanticid.security.Credentials.RefusedException;
-import dev.semanticid.system.ProblemCode;
-import dev.semanticid.system.ProblemException;
 import jakarta.servlet.http.HttpServletRequest;
 import jakarta.servlet.http.HttpServletResponse;
 import java.util.Arrays;

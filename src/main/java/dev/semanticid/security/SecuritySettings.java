@@ -1,6 +1,6 @@
 package dev.semanticid.security;
 
-import dev.semanticid.system.SemanticIdProperties.Security.Mode;
+import dev.semanticid.settings.SemanticIdProperties.Security.Mode;
 import java.net.InetAddress;
 import java.util.List;
 import java.util.Optional;

@@ -1,6 +1,6 @@
 /**
- * Who may do what: API keys, tokens of an OAuth 2 issuer, and scopes. Where there are neither keys
- * nor an issuer, everybody is let in but web pages of other origins.
+ * Who may do what: API keys, tokens of an OAuth 2 issuer, and {@link dev.semanticid.security.Scope
+ * scopes}. Without keys and issuer everybody is let in, except web pages of other origins.
  */
 @NullMarked
 package dev.semanticid.security;

@@ -1,8 +1,8 @@
 package dev.semanticid.source;
 
-import dev.semanticid.core.format.FormatException;
-import dev.semanticid.core.format.FormatException.Kind;
 import dev.semanticid.core.vector.ByteSource;
+import dev.semanticid.format.FormatException;
+import dev.semanticid.format.FormatException.Kind;
 import dev.semanticid.parquet.IdType;
 import dev.semanticid.parquet.Ids;
 import dev.semanticid.parquet.ParquetIds;

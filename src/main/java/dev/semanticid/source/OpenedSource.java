@@ -1,15 +1,15 @@
 package dev.semanticid.source;
 
-import dev.semanticid.core.format.ConcatenatedVectorSource;
-import dev.semanticid.core.format.FileVectorSource;
-import dev.semanticid.core.format.FormatException;
-import dev.semanticid.core.format.FormatException.Kind;
-import dev.semanticid.core.format.RowLayout;
 import dev.semanticid.core.vector.ByteSource;
 import dev.semanticid.core.vector.VectorReader;
 import dev.semanticid.core.vector.VectorSource;
+import dev.semanticid.format.FormatException;
+import dev.semanticid.format.FormatException.Kind;
+import dev.semanticid.format.RowLayout;
 import dev.semanticid.parquet.ParquetIds;
+import dev.semanticid.storage.ConcatenatedVectorSource;
 import dev.semanticid.storage.DataFile;
+import dev.semanticid.storage.FileVectorSource;
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;

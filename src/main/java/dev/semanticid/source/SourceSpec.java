@@ -1,8 +1,8 @@
 package dev.semanticid.source;
 
 import dev.semanticid.core.vector.ElementType;
-import dev.semanticid.system.ProblemCode;
-import dev.semanticid.system.ProblemException;
+import dev.semanticid.problem.ProblemCode;
+import dev.semanticid.problem.ProblemException;
 import org.jspecify.annotations.Nullable;
 
 /**

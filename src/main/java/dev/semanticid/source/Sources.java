@@ -1,9 +1,9 @@
 package dev.semanticid.source;
 
-import dev.semanticid.core.format.RowLayout;
-import dev.semanticid.core.format.RowsReader;
 import dev.semanticid.core.vector.ByteSource;
 import dev.semanticid.core.vector.VectorReader;
+import dev.semanticid.format.RowLayout;
+import dev.semanticid.format.RowsReader;
 import dev.semanticid.parquet.ParquetVectorReader;
 import dev.semanticid.source.OpenedSource.Part;
 import dev.semanticid.source.SourceSpec.RawLayout;
@@ -29,7 +29,7 @@ public class Sources {
   /**
    * Finds the files and reads their headers.
    *
-   * @throws dev.semanticid.system.ProblemException if there are none, or they may not be read
+   * @throws dev.semanticid.problem.ProblemException if there are none, or they may not be read
    * @throws IOException if one cannot be read, or does not hold vectors as it should
    */
   public OpenedSource open(SourceSpec spec) throws IOException {
@@ -44,7 +44,7 @@ public class Sources {
   /**
    * Refuses what {@link #open} would refuse, as far as can be known without another service.
    *
-   * @throws dev.semanticid.system.ProblemException if it may not be read
+   * @throws dev.semanticid.problem.ProblemException if it may not be read
    */
   public void requireReadable(SourceSpec spec) {
     storage.requireReadable(spec.uri());

@@ -1,16 +1,16 @@
 package dev.semanticid.source;
 
-import dev.semanticid.core.format.FileVectorSource;
+import dev.semanticid.budget.ScratchSpace;
 import dev.semanticid.core.vector.ElementType;
 import dev.semanticid.core.vector.SkippingVectorSource;
 import dev.semanticid.core.vector.VectorBatch;
 import dev.semanticid.core.vector.VectorReader;
 import dev.semanticid.core.vector.VectorSource;
+import dev.semanticid.problem.ProblemCode;
+import dev.semanticid.problem.ProblemException;
 import dev.semanticid.source.SourceSpec.OnBadRow;
-import dev.semanticid.system.DataDirectory;
-import dev.semanticid.system.ProblemCode;
-import dev.semanticid.system.ProblemException;
-import dev.semanticid.system.ScratchSpace;
+import dev.semanticid.storage.FileVectorSource;
+import dev.semanticid.store.DataDirectory;
 import java.io.IOException;
 import java.io.OutputStream;
 import java.nio.ByteBuffer;

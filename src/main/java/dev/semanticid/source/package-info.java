@@ -1,4 +1,7 @@
-/** Rows for jobs: files and objects of every format that is read, as one sequence of vectors. */
+/**
+ * Rows for jobs: files and objects of every readable format as one sequence of vectors. {@link
+ * dev.semanticid.source.Sources} opens them.
+ */
 @NullMarked
 package dev.semanticid.source;
 

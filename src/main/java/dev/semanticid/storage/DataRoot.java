@@ -1,9 +1,9 @@
 package dev.semanticid.storage;
 
-import dev.semanticid.system.PlainText;
-import dev.semanticid.system.ProblemCode;
-import dev.semanticid.system.ProblemException;
-import dev.semanticid.system.SemanticIdProperties;
+import dev.semanticid.problem.PlainText;
+import dev.semanticid.problem.ProblemCode;
+import dev.semanticid.problem.ProblemException;
+import dev.semanticid.settings.SemanticIdProperties;
 import java.io.IOException;
 import java.net.URI;
 import java.net.URISyntaxException;

@@ -1,6 +1,6 @@
 package dev.semanticid.storage;
 
-import dev.semanticid.system.ProblemCode;
+import dev.semanticid.problem.ProblemCode;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.BitSet;

@@ -1,7 +1,7 @@
 package dev.semanticid.storage;
 
 import dev.semanticid.core.vector.ByteSource;
-import dev.semanticid.system.ProblemCode;
+import dev.semanticid.problem.ProblemCode;
 import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.channels.ClosedChannelException;

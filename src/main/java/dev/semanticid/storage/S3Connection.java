@@ -1,7 +1,7 @@
 package dev.semanticid.storage;
 
-import dev.semanticid.system.ProblemCode;
-import dev.semanticid.system.SemanticIdProperties;
+import dev.semanticid.problem.ProblemCode;
+import dev.semanticid.settings.SemanticIdProperties;
 import java.io.IOException;
 import java.io.InterruptedIOException;
 import java.util.Locale;

@@ -1,6 +1,6 @@
 package dev.semanticid.storage;
 
-import dev.semanticid.system.ProblemCode;
+import dev.semanticid.problem.ProblemCode;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;

@@ -1,9 +1,9 @@
 package dev.semanticid.storage;
 
-import dev.semanticid.system.Masked;
-import dev.semanticid.system.PlainText;
-import dev.semanticid.system.ProblemCode;
-import dev.semanticid.system.ProblemException;
+import dev.semanticid.problem.Masked;
+import dev.semanticid.problem.PlainText;
+import dev.semanticid.problem.ProblemCode;
+import dev.semanticid.problem.ProblemException;
 import java.util.Arrays;
 import java.util.List;
 

@@ -1,8 +1,8 @@
 package dev.semanticid.storage;
 
-import dev.semanticid.system.Masked;
-import dev.semanticid.system.ProblemCode;
-import dev.semanticid.system.ProblemException;
+import dev.semanticid.problem.Masked;
+import dev.semanticid.problem.ProblemCode;
+import dev.semanticid.problem.ProblemException;
 import java.io.IOException;
 import org.jspecify.annotations.Nullable;
 

@@ -1,4 +1,7 @@
-/** Files and S3 objects that jobs read from and write to. */
+/**
+ * Files and S3 objects that jobs read and write. {@link dev.semanticid.storage.Storage} resolves
+ * addresses; nothing outside the data root or the allowed S3 prefixes is touched.
+ */
 @NullMarked
 package dev.semanticid.storage;
 

@@ -8,6 +8,9 @@ import static com.tngtech.archunit.lang.syntax.ArchRuleDefinition.noClasses;
 import static com.tngtech.archunit.library.dependencies.SlicesRuleDefinition.slices;
 import static org.assertj.core.api.Assertions.assertThat;
 
+import com.tngtech.archunit.core.domain.JavaClass;
+import com.tngtech.archunit.core.domain.JavaClasses;
+import com.tngtech.archunit.core.importer.ClassFileImporter;
 import com.tngtech.archunit.core.importer.ImportOption.DoNotIncludeTests;
 import com.tngtech.archunit.junit.AnalyzeClasses;
 import com.tngtech.archunit.junit.ArchTest;
@@ -16,213 +19,171 @@ import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.LinkedHashMap;
 import java.util.List;
+import java.util.Map;
 import java.util.Set;
 import java.util.TreeSet;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.MethodSource;
 
-/**
- * Dependencies point one way: service → codebook → core, and inside core from formats to vectors.
- */
+/** Dependencies between packages point one way; every package has a list of what it may use. */
 @AnalyzeClasses(packages = "dev.semanticid", importOptions = DoNotIncludeTests.class)
 class ArchitectureTest {
 
   private static final String ROOT = "dev.semanticid";
   private static final String CORE = ROOT + ".core";
+  private static final JavaClasses CLASSES =
+      new ClassFileImporter().withImportOption(new DoNotIncludeTests()).importPackages(ROOT);
+
+  /**
+   * Every room and the rooms that it may use, from the bottom up. A room may use itself and the
+   * packages below it.
+   */
+  private static final Map<String, List<String>> ROOMS = rooms();
+
+  private static Map<String, List<String>> rooms() {
+    var rooms = new LinkedHashMap<String, List<String>>();
+    rooms.put("core.vector", List.of());
+    rooms.put("core.compute", List.of("core.vector"));
+    rooms.put("core.codebook", List.of("core.compute", "core.vector"));
+    rooms.put("core.search", List.of("core.codebook", "core.compute", "core.vector"));
+    rooms.put("core.encode.loop", List.of("core.codebook", "core.vector"));
+    rooms.put(
+        "core.encode.plan",
+        List.of("core.encode.loop", "core.search", "core.codebook", "core.compute", "core.vector"));
+    rooms.put(
+        "core.encode", List.of("core.search", "core.codebook", "core.compute", "core.vector"));
+    rooms.put(
+        "core.train",
+        List.of("core.encode", "core.search", "core.codebook", "core.compute", "core.vector"));
+    rooms.put(
+        "core.report", List.of("core.encode", "core.codebook", "core.compute", "core.vector"));
+    rooms.put("format", List.of("core"));
+    rooms.put("parquet", List.of("format", "core"));
+    rooms.put("backend.cuda", List.of("core"));
+    rooms.put("backend.nd4j", List.of("core"));
+    rooms.put("backend.onednn", List.of("core"));
+    rooms.put("backend", List.of("settings", "core"));
+    rooms.put("problem", List.of());
+    rooms.put("settings", List.of("core"));
+    rooms.put("store", List.of("problem", "settings"));
+    rooms.put("budget", List.of("store", "problem", "settings"));
+    rooms.put("web", List.of("problem", "settings", "core"));
+    rooms.put("security", List.of("web", "problem", "settings"));
+    rooms.put("storage", List.of("format", "problem", "settings", "core"));
+    rooms.put(
+        "source", List.of("storage", "budget", "store", "parquet", "format", "problem", "core"));
+    rooms.put(
+        "job",
+        List.of(
+            "security", "storage", "backend", "store", "format", "problem", "settings", "core"));
+    List<String> features =
+        List.of(
+            "codebook",
+            "job",
+            "source",
+            "storage",
+            "budget",
+            "store",
+            "security",
+            "web",
+            "backend",
+            "parquet",
+            "format",
+            "problem",
+            "settings",
+            "core");
+    rooms.put("codebook", features.stream().filter(room -> !room.equals("codebook")).toList());
+    rooms.put("encode", features);
+    rooms.put("train", features);
+    rooms.put("bulk", features);
+    return rooms;
+  }
+
+  @ParameterizedTest
+  @MethodSource("roomNames")
+  void room_usesOnlyWhatLiesBelowIt(String room) {
+    String[] allowed =
+        Stream.concat(Stream.of(room), ROOMS.getOrDefault(room, List.of()).stream())
+            .map(name -> ROOT + "." + name + "..")
+            .toArray(String[]::new);
+    noClasses()
+        .that()
+        .resideInAPackage(ROOT + "." + room + "..")
+        .should()
+        .dependOnClassesThat(resideInAPackage(ROOT + "..").and(not(resideInAnyPackage(allowed))))
+        .because("arrows between rooms point down")
+        .check(CLASSES);
+  }
+
+  static Stream<String> roomNames() {
+    return ROOMS.keySet().stream();
+  }
+
+  @Test
+  void everyPackage_isARoom() {
+    assertThat(CLASSES.stream().map(JavaClass::getPackageName).distinct())
+        .filteredOn(name -> !name.equals(ROOT) && !name.equals(CORE))
+        .allMatch(name -> ROOMS.containsKey(name.substring(ROOT.length() + 1)));
+  }
 
   @ArchTest
   static final ArchRule CORE_IS_PLAIN_JAVA =
       classes()
           .that()
-          .resideInAPackage(CORE + "..")
+          .resideInAnyPackage(CORE + "..", ROOT + ".format..")
           .should()
           .onlyDependOnClassesThat()
-          .resideInAnyPackage(CORE + "..", "java..", "org.jspecify..")
-          .because("a Spark job uses the core without the service, its framework or ND4J");
+          .resideInAnyPackage(CORE + "..", ROOT + ".format..", "java..", "org.jspecify..")
+          .because("a Spark job uses the library without the service, its framework or ND4J");
 
   @ArchTest
-  static final ArchRule VECTOR_IS_THE_BOTTOM =
-      coreOnly("vector", List.of(), "vectors know nothing of what is done with them");
+  static final ArchRule ONLY_ITS_ROOM_IMPORTS_ND4J =
+      only("backend.nd4j", "another backend must be able to take its place", "org.nd4j..");
 
   @ArchTest
-  static final ArchRule COMPUTE_KNOWS_VECTORS =
-      coreOnly("compute", List.of("vector"), "a backend multiplies and decides nothing");
+  static final ArchRule ONLY_ITS_ROOM_IMPORTS_ONEDNN =
+      only(
+          "backend.onednn",
+          "another library must be able to take its place",
+          "org.bytedeco.dnnl..");
 
   @ArchTest
-  static final ArchRule CLUSTERING_KNOWS_COMPUTE =
-      coreOnly(
-          "clustering",
-          List.of("compute", "vector"),
-          "one level is clustered without knowing that there are several");
+  static final ArchRule ONLY_BACKENDS_IMPORT_NATIVE_MEMORY =
+      only("backend", "memory outside the heap is freed by hand", "org.bytedeco..");
 
   @ArchTest
-  static final ArchRule QUANTIZER_KNOWS_CLUSTERING =
-      coreOnly(
-          "quantizer",
-          List.of("clustering", "compute", "vector"),
-          "codes do not depend on how they are reported or stored");
+  static final ArchRule ONLY_ITS_ROOM_IMPORTS_PARQUET =
+      only(
+          "parquet",
+          "another library must be able to take its place",
+          "org.apache.parquet..",
+          "io.airlift.compress..");
 
   @ArchTest
-  static final ArchRule EVALUATION_KNOWS_THE_QUANTIZER =
-      coreOnly(
-          "evaluation",
-          List.of("quantizer", "clustering", "compute", "vector"),
-          "a report describes codes, in whatever format they are stored");
+  static final ArchRule ONLY_STORAGE_IMPORTS_THE_AWS_SDK =
+      only("storage", "another client must be able to take its place", "software.amazon.awssdk..");
 
   @ArchTest
-  static final ArchRule FORMAT_KNOWS_THE_QUANTIZER =
-      coreOnly(
-          "format",
-          List.of("quantizer", "clustering", "compute", "vector"),
-          "a file holds data and codebooks, not reports about them");
-
-  @ArchTest
-  static final ArchRule ONLY_THE_BACKEND_KNOWS_ND4J =
-      noClasses()
-          .that()
-          .resideOutsideOfPackage(ROOT + ".nd4j..")
-          .should()
-          .dependOnClassesThat()
-          .resideInAnyPackage("org.nd4j..", "org.bytedeco.openblas..")
-          .because("another backend must be able to take ND4J's place");
-
-  @ArchTest
-  static final ArchRule ONLY_ITS_BACKEND_KNOWS_ONEDNN =
-      noClasses()
-          .that()
-          .resideOutsideOfPackage(ROOT + ".onednn..")
-          .should()
-          .dependOnClassesThat()
-          .resideInAPackage("org.bytedeco.dnnl..")
-          .because("another library must be able to take oneDNN's place");
-
-  @ArchTest
-  static final ArchRule ONLY_BACKENDS_KNOW_NATIVE_MEMORY =
-      noClasses()
-          .that()
-          .resideOutsideOfPackages(ROOT + ".nd4j..", ROOT + ".onednn..")
-          .should()
-          .dependOnClassesThat()
-          .resideInAPackage("org.bytedeco..")
-          .because("what is not the heap's is freed by hand");
-
-  @ArchTest
-  static final ArchRule ONLY_ITS_PACKAGE_KNOWS_PARQUET =
-      noClasses()
-          .that()
-          .resideOutsideOfPackage(ROOT + ".parquet..")
-          .should()
-          .dependOnClassesThat()
-          .resideInAnyPackage("org.apache.parquet..", "io.airlift.compress..")
-          .because("another library must be able to take parquet-java's place");
-
-  @ArchTest
-  static final ArchRule PARQUET_KNOWS_ONLY_THE_CORE =
-      noClasses()
-          .that()
-          .resideInAPackage(ROOT + ".parquet..")
-          .should()
-          .dependOnClassesThat(
-              resideInAPackage(ROOT + "..")
-                  .and(not(resideInAnyPackage(ROOT + ".parquet..", CORE + "..")))
-                  .or(resideInAnyPackage("org.springframework..", "jakarta..")))
-          .because("a file format knows nothing of the service that reads it");
-
-  @ArchTest
-  static final ArchRule BACKENDS_KNOW_ONLY_THE_CORE =
-      noClasses()
-          .that()
-          .resideInAnyPackage(ROOT + ".cuda..", ROOT + ".nd4j..", ROOT + ".onednn..")
-          .should()
-          .dependOnClassesThat(
-              resideInAPackage(ROOT + "..")
-                  .and(
-                      not(
-                          resideInAnyPackage(
-                              ROOT + ".cuda..", ROOT + ".nd4j..", ROOT + ".onednn..", CORE + "..")))
-                  .or(resideInAnyPackage("org.springframework..", "jakarta..")))
-          .because("the backend travels with the core, without the service");
-
-  @ArchTest
-  static final ArchRule ONLY_STORAGE_KNOWS_THE_AWS_SDK =
-      noClasses()
-          .that()
-          .resideOutsideOfPackage(ROOT + ".storage..")
-          .should()
-          .dependOnClassesThat()
-          .resideInAPackage("software.amazon.awssdk..")
-          .because("another client must be able to take the SDK's place");
-
-  @ArchTest
-  static final ArchRule STORAGE_KNOWS_NO_FEATURE =
-      noClasses()
-          .that()
-          .resideInAPackage(ROOT + ".storage..")
-          .should()
-          .dependOnClassesThat(
-              resideInAPackage(ROOT + "..")
-                  .and(
-                      not(
-                          resideInAnyPackage(
-                              ROOT + ".storage..", ROOT + ".system..", CORE + ".."))))
-          .because("bytes are found, read and put in place without knowing what they mean");
-
-  @ArchTest
-  static final ArchRule ENCODING_STANDS_ALONE = feature("encoding").allowEmptyShould(false);
-
-  @ArchTest
-  static final ArchRule TRAINING_STANDS_ALONE = feature("training").allowEmptyShould(false);
-
-  @ArchTest static final ArchRule BULK_STANDS_ALONE = feature("bulk").allowEmptyShould(false);
-
-  @ArchTest
-  static final ArchRule JOBS_KNOW_NOT_WHAT_THEY_DO =
-      noClasses()
-          .that()
-          .resideInAPackage(ROOT + ".job..")
-          .should()
-          .dependOnClassesThat(
-              resideInAPackage(ROOT + "..")
-                  .and(
-                      not(
-                          resideInAnyPackage(
-                              ROOT + ".job..",
-                              ROOT + ".storage..",
-                              ROOT + ".system..",
-                              CORE + ".."))))
-          .because("another kind of job must need no change here");
-
-  @ArchTest
-  static final ArchRule SOURCES_KNOW_NOT_WHAT_THEY_ARE_FOR =
-      noClasses()
-          .that()
-          .resideInAPackage(ROOT + ".source..")
-          .should()
-          .dependOnClassesThat(
-              resideInAPackage(ROOT + "..")
-                  .and(
-                      not(
-                          resideInAnyPackage(
-                              ROOT + ".source..",
-                              ROOT + ".storage..",
-                              ROOT + ".parquet..",
-                              ROOT + ".system..",
-                              CORE + ".."))))
-          .because("rows are rows, whether they are trained from or encoded");
-
-  @ArchTest static final ArchRule CATALOG_STANDS_ALONE = feature("catalog").allowEmptyShould(true);
-
-  @ArchTest
-  static final ArchRule THE_CODEBOOK_KNOWS_NO_FEATURE =
+  static final ArchRule ROOMS_WITHOUT_A_TRANSPORT =
       noClasses()
           .that()
           .resideInAnyPackage(
-              ROOT + ".codebook..", ROOT + ".nd4j..", ROOT + ".onednn..", CORE + "..")
+              Stream.of("problem", "store", "budget", "storage", "source", "backend", "parquet")
+                  .map(room -> ROOT + "." + room + "..")
+                  .toArray(String[]::new))
           .should()
           .dependOnClassesThat()
-          .resideInAnyPackage(ROOT + ".encoding..", ROOT + ".training..", ROOT + ".catalog..")
-          .because("features build on the codebook, not the other way round");
+          .resideInAnyPackage(
+              "jakarta.servlet..",
+              "org.apache.catalina..",
+              "org.apache.coyote..",
+              "org.springframework.web..",
+              "org.springframework.http..")
+          .because("another protocol must be able to use them");
 
   @ArchTest
   static final ArchRule FEATURES_HAVE_NO_CYCLES =
@@ -250,40 +211,15 @@ class ArchitectureTest {
           .because("a controller is called over HTTP only")
           .allowEmptyShould(true);
 
-  /** A package of the core that knows only the named ones besides itself. */
-  private static ArchRule coreOnly(String name, List<String> known, String because) {
-    List<String> allowed =
-        Stream.concat(Stream.of(name), known.stream()).map(p -> CORE + "." + p + "..").toList();
+  /** Only one room may use some packages. */
+  private static ArchRule only(String room, String because, String... packages) {
     return noClasses()
         .that()
-        .resideInAPackage(CORE + "." + name + "..")
+        .resideOutsideOfPackage(ROOT + "." + room + "..")
         .should()
-        .dependOnClassesThat(
-            resideInAPackage(ROOT + "..")
-                .and(not(resideInAnyPackage(allowed.toArray(String[]::new)))))
+        .dependOnClassesThat()
+        .resideInAnyPackage(packages)
         .because(because);
-  }
-
-  /** A feature package that knows what features are built on, and no other feature. */
-  private static ArchRule feature(String name) {
-    return noClasses()
-        .that()
-        .resideInAPackage(ROOT + "." + name + "..")
-        .should()
-        .dependOnClassesThat(
-            resideInAPackage(ROOT + "..")
-                .and(
-                    not(
-                        resideInAnyPackage(
-                            ROOT + "." + name + "..",
-                            ROOT + ".codebook..",
-                            ROOT + ".job..",
-                            ROOT + ".source..",
-                            ROOT + ".storage..",
-                            ROOT + ".parquet..",
-                            ROOT + ".system..",
-                            CORE + ".."))))
-        .because("a feature can be left out or rewritten without the others noticing");
   }
 
   @Test
@@ -302,7 +238,7 @@ class ArchitectureTest {
             .forEach(packages::add);
       }
     }
-    assertThat(packages).contains("dev/semanticid/core/quantizer", "dev/semanticid/architecture");
+    assertThat(packages).contains("dev/semanticid/core/encode", "dev/semanticid/architecture");
 
     var unmarked = new ArrayList<String>();
     for (String folder : packages) {

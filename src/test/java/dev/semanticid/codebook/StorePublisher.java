@@ -1,8 +1,8 @@
 package dev.semanticid.codebook;
 
-import dev.semanticid.core.quantizer.Codebook;
-import dev.semanticid.core.quantizer.CodebookSettings;
-import dev.semanticid.core.quantizer.Provenance;
+import dev.semanticid.core.codebook.Codebook;
+import dev.semanticid.core.codebook.CodebookSettings;
+import dev.semanticid.core.codebook.Provenance;
 import java.lang.reflect.InvocationTargetException;
 import java.lang.reflect.Proxy;
 import java.sql.Connection;

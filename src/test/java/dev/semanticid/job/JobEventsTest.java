@@ -4,8 +4,8 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import dev.semanticid.job.JobEvents.Event;
-import dev.semanticid.system.ProblemCode;
-import dev.semanticid.system.ProblemException;
+import dev.semanticid.problem.ProblemCode;
+import dev.semanticid.problem.ProblemException;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.concurrent.Callable;

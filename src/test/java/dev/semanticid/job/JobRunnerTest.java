@@ -4,11 +4,11 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import dev.semanticid.job.Job.State;
-import dev.semanticid.system.Client;
-import dev.semanticid.system.ProblemCode;
-import dev.semanticid.system.ProblemException;
-import dev.semanticid.system.Replica;
-import dev.semanticid.system.SemanticIdProperties;
+import dev.semanticid.problem.ProblemCode;
+import dev.semanticid.problem.ProblemException;
+import dev.semanticid.security.Client;
+import dev.semanticid.settings.SemanticIdProperties;
+import dev.semanticid.store.Replica;
 import io.micrometer.core.instrument.simple.SimpleMeterRegistry;
 import java.nio.file.Path;
 import java.time.Duration;

@@ -3,9 +3,9 @@ package dev.semanticid.job;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
+import dev.semanticid.problem.ProblemCode;
 import dev.semanticid.service.OneConnection;
-import dev.semanticid.system.ProblemCode;
-import dev.semanticid.system.Replica;
+import dev.semanticid.store.Replica;
 import java.io.IOException;
 import java.nio.file.Path;
 import java.time.Duration;

@@ -3,8 +3,8 @@ package dev.semanticid.parquet;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
-import dev.semanticid.core.format.FormatException;
-import dev.semanticid.core.format.FormatException.Kind;
+import dev.semanticid.format.FormatException;
+import dev.semanticid.format.FormatException.Kind;
 import dev.semanticid.parquet.ParquetFiles.Element;
 import dev.semanticid.parquet.ParquetFiles.Shape;
 import java.io.IOException;

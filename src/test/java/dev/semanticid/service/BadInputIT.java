@@ -6,7 +6,7 @@ import static dev.semanticid.service.ServiceClient.OCTETS;
 import static dev.semanticid.service.ServiceClient.SMALL;
 import static org.assertj.core.api.Assertions.assertThat;
 
-import dev.semanticid.core.quantizer.Codebook;
+import dev.semanticid.core.codebook.Codebook;
 import java.io.ByteArrayOutputStream;
 import java.io.IOException;
 import java.nio.ByteBuffer;

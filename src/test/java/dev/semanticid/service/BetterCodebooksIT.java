@@ -4,7 +4,7 @@ import static dev.semanticid.service.ServiceClient.NPY;
 import static dev.semanticid.service.ServiceClient.SMALL;
 import static org.assertj.core.api.Assertions.assertThat;
 
-import dev.semanticid.core.quantizer.Codebook;
+import dev.semanticid.core.codebook.Codebook;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;

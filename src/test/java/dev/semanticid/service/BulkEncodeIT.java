@@ -5,7 +5,7 @@ import static dev.semanticid.service.ServiceClient.OCTETS;
 import static dev.semanticid.service.ServiceClient.SMALL;
 import static org.assertj.core.api.Assertions.assertThat;
 
-import dev.semanticid.core.format.NpyWriter;
+import dev.semanticid.format.NpyWriter;
 import dev.semanticid.parquet.IdType;
 import dev.semanticid.parquet.Ids;
 import dev.semanticid.parquet.ParquetCodes;

@@ -3,7 +3,7 @@ package dev.semanticid.service;
 import static dev.semanticid.service.ServiceClient.OCTETS;
 import static org.assertj.core.api.Assertions.assertThat;
 
-import dev.semanticid.core.quantizer.Codebook;
+import dev.semanticid.core.codebook.Codebook;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.nio.file.Path;

@@ -3,7 +3,7 @@ package dev.semanticid.service;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.within;
 
-import dev.semanticid.core.quantizer.Codebook;
+import dev.semanticid.core.codebook.Codebook;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Arrays;

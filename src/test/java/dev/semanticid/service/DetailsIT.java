@@ -7,8 +7,8 @@ import static dev.semanticid.service.ServiceClient.OCTETS;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.within;
 
-import dev.semanticid.core.quantizer.Codebook;
-import dev.semanticid.core.quantizer.TrainingState;
+import dev.semanticid.core.codebook.Codebook;
+import dev.semanticid.core.codebook.TrainingState;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.nio.file.Path;

@@ -1,10 +1,10 @@
 package dev.semanticid.service;
 
-import dev.semanticid.core.format.CodebookFormat;
-import dev.semanticid.core.quantizer.Codebook;
-import dev.semanticid.core.quantizer.CodebookSettings;
-import dev.semanticid.core.quantizer.Provenance;
-import dev.semanticid.core.quantizer.ReferenceQuantizer;
+import dev.semanticid.core.codebook.Codebook;
+import dev.semanticid.core.codebook.CodebookSettings;
+import dev.semanticid.core.codebook.Provenance;
+import dev.semanticid.core.encode.ReferenceQuantizer;
+import dev.semanticid.format.CodebookFormat;
 import java.io.ByteArrayOutputStream;
 import java.io.IOException;
 import java.io.UncheckedIOException;

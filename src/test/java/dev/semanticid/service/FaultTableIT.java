@@ -7,7 +7,7 @@ import static dev.semanticid.service.ServiceClient.OCTETS;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import com.sun.management.UnixOperatingSystemMXBean;
-import dev.semanticid.core.quantizer.Codebook;
+import dev.semanticid.core.codebook.Codebook;
 import java.io.ByteArrayOutputStream;
 import java.io.IOException;
 import java.io.UncheckedIOException;

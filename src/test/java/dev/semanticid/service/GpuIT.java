@@ -3,7 +3,7 @@ package dev.semanticid.service;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
-import dev.semanticid.cuda.EmulatedGpu;
+import dev.semanticid.backend.cuda.EmulatedGpu;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;

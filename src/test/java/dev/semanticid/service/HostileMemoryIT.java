@@ -5,7 +5,7 @@ import static dev.semanticid.service.ServiceClient.NPY;
 import static dev.semanticid.service.ServiceClient.OCTETS;
 import static org.assertj.core.api.Assertions.assertThat;
 
-import dev.semanticid.core.quantizer.Codebook;
+import dev.semanticid.core.codebook.Codebook;
 import dev.semanticid.parquet.ParquetFiles;
 import java.io.IOException;
 import java.nio.ByteBuffer;

@@ -6,7 +6,7 @@ import static dev.semanticid.service.ServiceClient.OCTETS;
 import static dev.semanticid.service.ServiceClient.SMALL;
 import static org.assertj.core.api.Assertions.assertThat;
 
-import dev.semanticid.core.format.NpyWriter;
+import dev.semanticid.format.NpyWriter;
 import dev.semanticid.parquet.ParquetFiles;
 import java.io.IOException;
 import java.io.RandomAccessFile;

@@ -8,7 +8,7 @@ import static dev.semanticid.service.ServiceClient.JSON;
 import static dev.semanticid.service.ServiceClient.OCTETS;
 import static org.assertj.core.api.Assertions.assertThat;
 
-import dev.semanticid.core.quantizer.Codebook;
+import dev.semanticid.core.codebook.Codebook;
 import java.io.IOException;
 import java.io.InputStream;
 import java.nio.ByteBuffer;

@@ -4,7 +4,7 @@ import static dev.semanticid.service.ServiceClient.NPY;
 import static dev.semanticid.service.ServiceClient.SMALL;
 import static org.assertj.core.api.Assertions.assertThat;
 
-import dev.semanticid.core.format.NpyWriter;
+import dev.semanticid.format.NpyWriter;
 import java.io.IOException;
 import java.io.RandomAccessFile;
 import java.nio.file.Files;

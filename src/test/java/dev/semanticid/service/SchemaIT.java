@@ -2,7 +2,7 @@ package dev.semanticid.service;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
-import dev.semanticid.core.quantizer.Codebook;
+import dev.semanticid.core.codebook.Codebook;
 import java.nio.file.Path;
 import java.sql.Connection;
 import java.sql.SQLException;

@@ -2,8 +2,8 @@ package dev.semanticid.service;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
-import dev.semanticid.core.format.CodebookFormat;
-import dev.semanticid.core.quantizer.Codebook;
+import dev.semanticid.core.codebook.Codebook;
+import dev.semanticid.format.CodebookFormat;
 import java.io.ByteArrayInputStream;
 import java.io.IOException;
 import java.io.UncheckedIOException;

@@ -3,10 +3,10 @@ package dev.semanticid.service;
 import static dev.semanticid.service.ServiceClient.NPY;
 import static org.assertj.core.api.Assertions.assertThat;
 
-import dev.semanticid.core.format.NpyWriter;
-import dev.semanticid.core.format.SafetensorsWriter;
-import dev.semanticid.core.format.SafetensorsWriter.Tensor;
 import dev.semanticid.core.vector.ByteSource;
+import dev.semanticid.format.NpyWriter;
+import dev.semanticid.format.SafetensorsWriter;
+import dev.semanticid.format.SafetensorsWriter.Tensor;
 import dev.semanticid.parquet.IdType;
 import dev.semanticid.parquet.Ids;
 import dev.semanticid.parquet.ParquetFiles;

@@ -4,7 +4,7 @@ import static dev.semanticid.storage.Refusals.assertFails;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
-import dev.semanticid.system.ProblemCode;
+import dev.semanticid.problem.ProblemCode;
 import java.nio.file.FileSystems;
 import java.nio.file.Path;
 import java.nio.file.PathMatcher;

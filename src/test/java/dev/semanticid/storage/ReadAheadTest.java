@@ -5,7 +5,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import dev.semanticid.core.vector.ByteSource;
-import dev.semanticid.system.ProblemCode;
+import dev.semanticid.problem.ProblemCode;
 import java.io.IOException;
 import java.util.Arrays;
 import java.util.Random;

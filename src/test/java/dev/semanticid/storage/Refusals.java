@@ -3,8 +3,8 @@ package dev.semanticid.storage;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.catchThrowable;
 
-import dev.semanticid.system.ProblemCode;
-import dev.semanticid.system.ProblemException;
+import dev.semanticid.problem.ProblemCode;
+import dev.semanticid.problem.ProblemException;
 import org.assertj.core.api.ThrowableAssert.ThrowingCallable;
 
 /** What is refused, by which code, and with which words. */

@@ -7,8 +7,8 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import com.sun.net.httpserver.HttpServer;
 import dev.semanticid.core.vector.ByteSource;
+import dev.semanticid.problem.ProblemCode;
 import dev.semanticid.service.S3Server;
-import dev.semanticid.system.ProblemCode;
 import java.io.IOException;
 import java.net.InetAddress;
 import java.net.InetSocketAddress;

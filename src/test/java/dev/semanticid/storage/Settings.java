@@ -1,6 +1,6 @@
 package dev.semanticid.storage;
 
-import dev.semanticid.system.SemanticIdProperties;
+import dev.semanticid.settings.SemanticIdProperties;
 import java.nio.file.Path;
 import java.util.HashMap;
 import java.util.Map;

@@ -1,5 +1,7 @@
 /**
- * Where dot products are computed: the backend interface, a portable backend, and worker threads.
+ * Where dot products are computed: the interface of a {@link
+ * dev.semanticid.core.compute.ComputeBackend}, a portable backend, worker threads and random
+ * numbers.
  */
 @NullMarked
 package dev.semanticid.core.compute;

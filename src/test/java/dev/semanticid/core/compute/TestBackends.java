@@ -1,10 +1,10 @@
 package dev.semanticid.core.compute;
 
-import dev.semanticid.cuda.CudaBackend;
-import dev.semanticid.cuda.CudaException;
-import dev.semanticid.cuda.EmulatedGpu;
-import dev.semanticid.nd4j.Nd4jBackend;
-import dev.semanticid.onednn.OneDnnBackend;
+import dev.semanticid.backend.cuda.CudaBackend;
+import dev.semanticid.backend.cuda.CudaException;
+import dev.semanticid.backend.cuda.EmulatedGpu;
+import dev.semanticid.backend.nd4j.Nd4jBackend;
+import dev.semanticid.backend.onednn.OneDnnBackend;
 import java.util.ArrayList;
 import java.util.List;
 

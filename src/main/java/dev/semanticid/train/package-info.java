@@ -1,0 +1,5 @@
+/** {@code POST /train}: checks the request, keeps its upload, and trains as a job. */
+@NullMarked
+package dev.semanticid.train;
+
+import org.jspecify.annotations.NullMarked;

@@ -1,4 +1,0 @@
-@NullMarked
-package dev.semanticid.job;
-
-import org.jspecify.annotations.NullMarked;

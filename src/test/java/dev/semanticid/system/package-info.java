@@ -1,4 +1,0 @@
-@NullMarked
-package dev.semanticid.system;
-
-import org.jspecify.annotations.NullMarked;
