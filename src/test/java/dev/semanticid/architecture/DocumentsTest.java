@@ -103,7 +103,8 @@ class DocumentsTest {
             .toList();
     assertThat(rows)
         .as("rows with number, title, status and date")
-        .allMatch(row -> row.matches(".*\\) \\| (accepted|superseded).* \\| \\d{4}-\\d\\d-\\d\\d \\|"));
+        .allMatch(
+            row -> row.matches(".*\\) \\| (accepted|superseded).* \\| \\d{4}-\\d\\d-\\d\\d \\|"));
     assertThat(rows.stream().map(row -> row.replaceFirst("(\\.md\\) \\|).*", "$1")))
         .containsExactlyInAnyOrderElementsOf(expected);
   }
@@ -137,13 +138,12 @@ class DocumentsTest {
     return HEADING
         .matcher(withoutCode(document))
         .results()
-        .map(
-            heading ->
-                heading
-                    .group(1)
-                    .toLowerCase(Locale.ROOT)
-                    .replaceAll("[^\\p{L}\\p{N} _-]", "")
-                    .replace(' ', '-'))
+        .map(heading ->
+            heading
+                .group(1)
+                .toLowerCase(Locale.ROOT)
+                .replaceAll("[^\\p{L}\\p{N} _-]", "")
+                .replace(' ', '-'))
         .collect(Collectors.toSet());
   }
 
