@@ -15,7 +15,7 @@ import org.springframework.core.env.Environment;
 import org.springframework.core.type.AnnotatedTypeMetadata;
 import org.springframework.util.StringUtils;
 
-/** What the settings say about security, known before anything is made. */
+/** Reads the settings about security before any bean exists. */
 final class SecuritySettings {
 
   static final String ALLOWED_HOSTS = "semantic-id.security.allowed-hosts";
@@ -26,20 +26,20 @@ final class SecuritySettings {
   private static final String AUDIENCES = "spring.security.oauth2.resourceserver.jwt.audiences";
   private static final String REQUIRE_AUDIENCE = "semantic-id.security.require-audience";
 
-  /** Any of them has tokens accepted. */
+  /** The service accepts tokens if any of these is set. */
   private static final List<String> TOKENS =
       List.of(
           ISSUER,
           "spring.security.oauth2.resourceserver.jwt.jwk-set-uri",
           "spring.security.oauth2.resourceserver.jwt.public-key-location");
 
-  /** Any of them turns security on. */
+  /** Clients must authenticate if any of these is set. */
   private static final List<String> CREDENTIALS =
       Stream.concat(Stream.of(ApiKeys.SETTING), TOKENS.stream()).toList();
 
   private SecuritySettings() {}
 
-  /** The first setting there is that says how clients prove themselves. */
+  /** The first of {@link #CREDENTIALS} that is set. */
   private static Optional<String> credentials(Environment environment) {
     return first(CREDENTIALS, environment);
   }
@@ -50,7 +50,7 @@ final class SecuritySettings {
         .findFirst();
   }
 
-  /** Whether clients have to prove who they are. */
+  /** Matches if clients must authenticate. */
   static final class On implements Condition {
     @Override
     public boolean matches(ConditionContext context, AnnotatedTypeMetadata metadata) {
@@ -58,7 +58,7 @@ final class SecuritySettings {
     }
   }
 
-  /** Whether everybody is let in. */
+  /** Matches if clients need not authenticate. */
   static final class Off implements Condition {
     @Override
     public boolean matches(ConditionContext context, AnnotatedTypeMetadata metadata) {
@@ -67,10 +67,10 @@ final class SecuritySettings {
   }
 
   /**
-   * Refuses a service that would accept tokens which its issuer made for others, unless that is
-   * said in so many words.
+   * Refuses to start a service that would accept tokens made for other services, unless {@code
+   * require-audience} is false.
    *
-   * @throws InvalidConfigurationPropertyValueException with the setting and what may be done
+   * @throws InvalidConfigurationPropertyValueException names the setting and how to correct it
    */
   static void requireAudience(Environment environment) {
     Optional<String> tokens = first(TOKENS, environment);
@@ -94,10 +94,10 @@ final class SecuritySettings {
   }
 
   /**
-   * Refuses a service that other machines reach and that lets in everybody, unless that is said in
-   * so many words.
+   * Refuses to start a service that other machines can reach without authentication, unless {@code
+   * mode} is none.
    *
-   * @throws InvalidConfigurationPropertyValueException with the setting and what may be done
+   * @throws InvalidConfigurationPropertyValueException names the setting and how to correct it
    */
   static void requireNotExposed(Environment environment) {
     Optional<String> credentials = credentials(environment);

@@ -14,21 +14,30 @@ import org.springframework.boot.context.properties.bind.DefaultValue;
 import org.springframework.util.unit.DataSize;
 
 /**
- * Settings of the service, {@code semantic-id.*}.
+ * Settings of the service, {@code semantic-id.*}. The descriptions below are also the text of
+ * docs/configuration.md, which a test compares with them.
  *
- * @param dataDir where the embedded database and uploads live
- * @param dataRoot the folder below which {@code file:} sources may be read and results written;
- *     none may if it is not set
- * @param backend where dot products are computed
- * @param threads threads that encode, and as many that do jobs; 0 for one per processor
- * @param tableBudget memory that the tables of the one-GEMM plan may take per codebook
- * @param screening whether 8-bit products prove centroids wrong before anything else, where ND4J
- *     runs on the CPU
- * @param maxOffHeap memory that the backend may take outside the heap
- * @param maxDeviceMemory memory that it may take on a GPU, by the backend cuda
- * @param deviceFallback whether to compute on the CPU once a GPU has failed, by the backend cuda;
- *     else the service is not ready any more
- * @param requestMemory heap that all requests may take together; a quarter of it if it is not set
+ * @param dataDir the folder of the embedded database, of uploads, and of the files that jobs need
+ *     while they run. Only one process at a time may use it. Only its owner can read it (mode
+ *     0700).
+ * @param dataRoot the folder below which jobs may read {@code file:} sources and write results. If
+ *     it is not set, {@code file:} sources and results are off.
+ * @param backend the code that computes dot products. {@code cuda} uses a GPU of compute capability
+ *     8.0 or later and needs {@code libcublas} on the machine. {@code nd4j} uses the ND4J library.
+ *     {@code cpu} is plain Java. {@code auto} takes the first of these three that starts.
+ * @param threads number of threads that encode. Jobs get the same number of threads, of lower
+ *     priority. 0 means one per processor.
+ * @param tableBudget memory for the lookup tables of one codebook. If the tables do not fit, a
+ *     slower method gives the same codes.
+ * @param screening when to rule out centroids with 8-bit arithmetic first: {@code auto} if that is
+ *     measured to be faster, {@code always} if ND4J runs on a CPU that multiplies 8-bit numbers
+ *     exactly, or {@code never}. This affects speed only; the codes are the same.
+ * @param maxOffHeap memory that the backend may take outside the Java heap
+ * @param maxDeviceMemory memory that the backend {@code cuda} may take on the GPU
+ * @param deviceFallback whether to continue on the CPU after a GPU has failed. If it is false, the
+ *     service is not ready after such a failure.
+ * @param requestMemory heap memory that all requests together may take. If it is not set, they may
+ *     take a quarter of the heap.
  * @param encoding settings of {@code /encode}
  * @param training settings of {@code /train}
  * @param scratch disk space for uploads and jobs
@@ -38,7 +47,7 @@ import org.springframework.util.unit.DataSize;
  * @param readiness when the service counts as ready
  * @param s3 settings of {@code s3:} sources and results
  * @param security how clients prove who they are
- * @param rateLimit what each client may have encoded
+ * @param rateLimit how many rows each client may have encoded
  */
 @ConfigurationProperties("semantic-id")
 public record SemanticIdProperties(
@@ -63,13 +72,13 @@ public record SemanticIdProperties(
     @DefaultValue Security security,
     @DefaultValue RateLimit rateLimit) {
 
-  /** Where dot products are computed. */
+  /** The code that computes dot products. */
   public enum Backend {
     /** The first of cuda, nd4j and cpu that starts. */
     AUTO,
     /** A GPU of compute capability 8.0 or later, by the NVIDIA driver and cuBLAS. */
     CUDA,
-    /** ND4J on whatever device its library on the class path drives. */
+    /** ND4J, on the device that its library on the class path supports. */
     ND4J,
     /** Plain Java. */
     CPU
@@ -103,13 +112,15 @@ public record SemanticIdProperties(
   /**
    * Settings of {@code /encode}.
    *
-   * @param maxRows most rows of a request
-   * @param maxBodySize most bytes of a request's body, after inflation
-   * @param maxQueuedRows most rows of all requests that are being read, wait, or are being encoded
-   * @param maxQueuedRequests most requests of that kind; below the number of request threads, so
-   *     that one is left to refuse the others
-   * @param bodyTimeout how long a body may take from its first byte to its last; one of training
-   *     data or of a codebook may take longer if it is long
+   * @param maxRows largest number of rows in one request
+   * @param maxBodySize largest size of a request body, after decompression
+   * @param maxQueuedRows largest number of rows of all requests that are being read, are waiting,
+   *     or are being encoded. Requests beyond it get 429.
+   * @param maxQueuedRequests largest number of requests that are being read, are waiting, or are
+   *     being encoded. Keep it below {@code server.tomcat.threads.max} (200), so that a thread is
+   *     left to answer other requests with 429.
+   * @param bodyTimeout how long a request body may take to arrive. An upload of training data or of
+   *     a codebook may take one more second for each 16 KiB that have arrived.
    */
   public record Encoding(
       @DefaultValue("16384") int maxRows,
@@ -141,7 +152,7 @@ public record SemanticIdProperties(
   /**
    * Settings of {@code /train}.
    *
-   * @param maxUploadSize most bytes of a request's body
+   * @param maxUploadSize largest size of training data in a request body
    */
   public record Training(@DefaultValue("64GB") DataSize maxUploadSize) {
     public Training {
@@ -152,11 +163,12 @@ public record SemanticIdProperties(
   }
 
   /**
-   * Disk space below the data directory for uploads, and for what jobs need while they run.
+   * Disk space in the data directory for uploads, and for files that jobs need while they run.
    *
-   * @param maxSize most bytes of all such files together; as many as the disk has if it is not set
-   * @param keepFree bytes of the disk that they leave to the database
-   * @param maxUploads most uploads at the same time
+   * @param maxSize disk space that all uploads and job files together may take. If it is not set,
+   *     they may take what the disk has.
+   * @param keepFree disk space that uploads and jobs leave free for the database
+   * @param maxUploads largest number of uploads of training data and codebooks at the same time
    */
   public record Scratch(
       @Nullable DataSize maxSize,
@@ -177,12 +189,14 @@ public record SemanticIdProperties(
   /**
    * Settings of all jobs.
    *
-   * @param queueSize most jobs of a kind that wait
-   * @param memoryBudget most bytes of heap that a job may need
-   * @param checkpointInterval how often a running job keeps where it can be continued from, at most
-   * @param maxAttempts how often a job is started without getting as far as a checkpoint
-   * @param retention how long jobs that have ended are kept
-   * @param keep how many jobs of a kind that have ended are kept
+   * @param queueSize largest number of trainings that wait, and of bulk encodings that wait
+   * @param memoryBudget largest heap memory that one job may use, not counting its rows. A training
+   *     that needs more is refused.
+   * @param checkpointInterval shortest time between two checkpoints of a running job. A job
+   *     continues from its last checkpoint after a restart.
+   * @param maxAttempts number of starts without a new checkpoint after which a job fails
+   * @param retention how long ended jobs are kept
+   * @param keep largest number of ended jobs of each kind that are kept
    */
   public record Jobs(
       @DefaultValue("16") int queueSize,
@@ -211,13 +225,15 @@ public record SemanticIdProperties(
   /**
    * Settings of {@code /codebooks}.
    *
-   * @param maxUploadSize most bytes of a codebook
-   * @param pinned most versions other than the active ones that stay resident because requests ask
-   *     for them
-   * @param pinnedMemory memory that they may take in all; one may always stay
-   * @param keep most versions of a codebook that are kept beside those that have an alias or are
-   *     used by a job; 0 keeps all
-   * @param maxNames most codebooks, each with any number of versions
+   * @param maxUploadSize largest size of an uploaded codebook
+   * @param pinned largest number of versions that stay in memory because requests name them, in
+   *     addition to the active versions
+   * @param pinnedMemory memory that those versions together may take. One of them may always stay.
+   * @param keep number of unused versions to keep of each codebook. Versions with an alias, or that
+   *     a job uses, are always kept and do not count. 0 keeps all versions.
+   * @param maxNames largest number of codebooks, each with any number of versions. Creating one
+   *     more is refused with 409 {@code TOO_MANY_CODEBOOKS}; {@code DELETE /codebooks/{name}} makes
+   *     room.
    */
   public record Codebooks(
       @DefaultValue("1GB") DataSize maxUploadSize,
@@ -239,11 +255,13 @@ public record SemanticIdProperties(
   }
 
   /**
-   * Settings of the database, which one process or many have.
+   * Settings of the database.
    *
-   * @param pollInterval how often the database is asked whether aliases have moved
-   * @param lease after what time without a sign of life a process's jobs are others'; not set where
-   *     no other process shares the database
+   * @param pollInterval how often the service asks the database whether an alias has moved.
+   *     PostgreSQL also notifies it at once.
+   * @param lease time without a sign of life after which other replicas take over the jobs of this
+   *     replica. It is 15s with the profile {@code postgres}. It is not set with the embedded
+   *     database, which has no other replicas.
    */
   public record Store(@DefaultValue("2s") Duration pollInterval, @Nullable Duration lease) {
     public Store {
@@ -259,22 +277,26 @@ public record SemanticIdProperties(
   /**
    * When the service counts as ready.
    *
-   * @param requireCodebook whether an empty store makes it not ready
+   * @param requireCodebook whether the service is not ready while the store holds no codebook
    */
   public record Readiness(@DefaultValue("false") boolean requireCodebook) {}
 
   /**
-   * Settings of {@code s3:} sources and results. Credentials are no settings: they come from where
-   * every AWS tool looks for them (environment, profile, container, instance).
+   * Settings of {@code s3:} sources and results. Credentials are not settings. They come from where
+   * all AWS tools look for them: {@code AWS_ACCESS_KEY_ID} and {@code AWS_SECRET_ACCESS_KEY},
+   * profile, container, instance.
    *
-   * @param endpoint address of an S3-compatible server; Amazon's if it is not set
-   * @param region what requests are signed for
-   * @param pathStyleAccess whether the bucket is in the path instead of the host name; not set: if
-   *     an endpoint is
-   * @param allowed {@code s3://bucket/prefix} that jobs may read and write; S3 is off without any
-   * @param connectTimeout how long a connection may take
-   * @param socketTimeout how long a server may be silent
-   * @param attemptTimeout how long one attempt at a request may take, its body included
+   * @param endpoint {@code http://host:port} or {@code https://host:port} of an S3-compatible
+   *     server. If it is not set, the server is Amazon's.
+   * @param region region of the buckets, used to sign requests
+   * @param pathStyleAccess whether the bucket name is in the path instead of in the host name. If
+   *     it is not set, it is in the path when an endpoint is set.
+   * @param allowed places {@code s3://bucket/prefix}, separated by commas, that jobs may read and
+   *     write. {@code s3://b/data} does not allow {@code s3://b/database}. If no place is listed,
+   *     S3 is off.
+   * @param connectTimeout how long it may take to open a connection
+   * @param socketTimeout how long a server may send nothing
+   * @param attemptTimeout how long one of three attempts at a request may take, including its body
    */
   public record S3(
       @Nullable URI endpoint,
@@ -312,7 +334,7 @@ public record SemanticIdProperties(
       return Objects.requireNonNullElse(pathStyleAccess, endpoint != null);
     }
 
-    /** Not shown in messages: who puts credentials there shall not read them in a log. */
+    /** Messages never show the endpoint, because somebody may have put credentials into it. */
     private static boolean isServer(URI endpoint) {
       return ("http".equals(endpoint.getScheme()) || "https".equals(endpoint.getScheme()))
           && endpoint.getHost() != null
@@ -323,15 +345,18 @@ public record SemanticIdProperties(
   }
 
   /**
-   * How clients prove who they are. Tokens of an issuer are settings of Spring Security's, {@code
-   * spring.security.oauth2.resourceserver.jwt.*}.
+   * How clients prove who they are. Tokens of an issuer are configured by the settings of Spring
+   * Security, {@code spring.security.oauth2.resourceserver.jwt.*}.
    *
-   * @param mode what holds where there are neither keys nor an issuer
-   * @param apiKeysFile the YAML file that has the hashes of API keys
-   * @param allowedHosts host names by which clients reach a service that has neither: {@code name},
-   *     {@code *.suffix}, or {@code *} for any; loopback names and the address of the connection
-   *     need not be listed
-   * @param requireAudience whether a service that accepts tokens must know whom they are for
+   * @param mode what to do without API keys and without an issuer. With {@code auto} the service
+   *     starts only on a loopback address. With {@code none} it lets in everybody, on any address.
+   * @param apiKeysFile YAML file with the hashes and scopes of API keys. The service reads it again
+   *     when it changes.
+   * @param allowedHosts host names by which clients reach a service without authentication: {@code
+   *     name}, {@code *.suffix}, or {@code *} for any name. Loopback names and the address of the
+   *     connection need not be listed.
+   * @param requireAudience whether a service that accepts tokens starts only if {@code
+   *     spring.security.oauth2.resourceserver.jwt.audiences} is set
    */
   public record Security(
       @DefaultValue("auto") Mode mode,
@@ -352,9 +377,9 @@ public record SemanticIdProperties(
       }
     }
 
-    /** What holds where there are neither keys nor an issuer. */
+    /** What to do without API keys and without an issuer. */
     public enum Mode {
-      /** The service is for its own machine: it listens on a loopback address or does not start. */
+      /** The service starts only on a loopback address. */
       AUTO,
       /** Everybody is let in, wherever the service listens. */
       NONE
@@ -362,11 +387,12 @@ public record SemanticIdProperties(
   }
 
   /**
-   * What each client may have encoded.
+   * How many rows each client may have encoded.
    *
-   * @param rowsPerSecond rows a second in the long run; 0 for any number
-   * @param burstRows rows that a client may have encoded at once after a pause; 0 for those of one
-   *     second
+   * @param rowsPerSecond rows per second that each client may have encoded in the long run. 0 means
+   *     no limit.
+   * @param burstRows rows that a client may have encoded at once after a pause. 0 means the rows of
+   *     one second.
    */
   public record RateLimit(
       @DefaultValue("0") long rowsPerSecond, @DefaultValue("0") long burstRows) {
