@@ -46,7 +46,7 @@ import org.junit.jupiter.params.provider.ValueSource;
  * Every caller gets the codes of its own rows, whoever else is in the queue; who gave up is not
  * worked for; nobody waits for a large request to end; and a failure hits only those in its block.
  */
-@Timeout(value = 60, unit = TimeUnit.SECONDS, threadMode = ThreadMode.SEPARATE_THREAD)
+@Timeout(value = 120, unit = TimeUnit.SECONDS, threadMode = ThreadMode.SEPARATE_THREAD)
 class EncodeQueueTest {
 
   /** More rows than a caller encodes on its own thread. */

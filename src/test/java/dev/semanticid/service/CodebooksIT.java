@@ -6,37 +6,29 @@ import static org.assertj.core.api.Assertions.assertThat;
 import dev.semanticid.core.quantizer.Codebook;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
-import java.nio.file.Path;
 import java.time.Instant;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
-import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
-import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.api.extension.ExtendWith;
 import tools.jackson.databind.JsonNode;
 
 /**
  * {@code /codebooks}: versions in and out, aliases, deletion. Every test has codebooks of its own.
  */
+@ExtendWith(SharedService.Provider.class)
 class CodebooksIT {
 
   private static final int D = 8;
   private static final float[][] ROWS = Embeddings.rows(30, D, 3);
 
-  private static ServiceProcess service;
   private static ServiceClient client;
 
   @BeforeAll
-  static void start(@TempDir Path folder) {
-    service = ServiceProcess.start(folder.resolve("data"));
-    client = service.client();
-  }
-
-  @AfterAll
-  static void stop() {
-    service.close();
+  static void start(SharedService shared) {
+    client = shared.client();
   }
 
   private static Codebook codebook(long seed) {

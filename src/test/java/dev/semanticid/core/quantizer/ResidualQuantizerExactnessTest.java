@@ -2,6 +2,7 @@ package dev.semanticid.core.quantizer;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import dev.semanticid.Trials;
 import dev.semanticid.core.compute.ComputeBackend;
 import dev.semanticid.core.compute.TestBackends;
 import dev.semanticid.core.compute.WorkerPool;
@@ -57,6 +58,11 @@ class ResidualQuantizerExactnessTest {
     two.close();
   }
 
+  /** Enough rows that each kind of adversarial rows is among them. */
+  private static int trials(int rows) {
+    return Math.min(rows, Math.max(60, Trials.of(rows)));
+  }
+
   static Stream<Shape> shapes() {
     var shapes = new ArrayList<Shape>();
     for (boolean normalize : new boolean[] {true, false}) {
@@ -79,7 +85,7 @@ class ResidualQuantizerExactnessTest {
   void encode_randomAndAdversarialRows_agreesWithReference(Shape shape) {
     var random = new SplittableRandom(7);
     Codebook codebook = randomCodebook(shape, random);
-    int n = shape.dimension() > 300 ? 3000 : 4500;
+    int n = trials(shape.dimension() > 300 ? 3000 : 4500);
     float[] rows = new AdversarialRows(codebook, random).make(n);
     int[] expected = new ReferenceQuantizer(codebook).encodeAll(rows, n);
     for (ComputeBackend backend : backends) {
@@ -97,7 +103,7 @@ class ResidualQuantizerExactnessTest {
   @MethodSource("weightedShapes")
   void encode_withWeights_agreesWithReference(Shape shape) {
     var random = new SplittableRandom(9);
-    int n = shape.dimension() > 300 ? 400 : 1500;
+    int n = trials(shape.dimension() > 300 ? 400 : 1500);
     assertEveryPlan(shape, randomCodebook(shape, random), n, random);
   }
 
@@ -113,7 +119,7 @@ class ResidualQuantizerExactnessTest {
   @MethodSource("beamShapes")
   void encode_byBeam_agreesWithReference(Shape shape) {
     var random = new SplittableRandom(10);
-    int n = shape.dimension() > 300 ? 60 : 240;
+    int n = trials(shape.dimension() > 300 ? 60 : 240);
     assertEveryPlan(shape, randomCodebook(shape, random), n, random);
   }
 
@@ -132,7 +138,7 @@ class ResidualQuantizerExactnessTest {
     }
     Codebook codebook =
         Codebook.of(apart.settings(), shape.dimension(), levels, Provenance.UNKNOWN);
-    assertEveryPlan(shape, codebook, shape.dimension() > 300 ? 30 : 120, random);
+    assertEveryPlan(shape, codebook, trials(shape.dimension() > 300 ? 30 : 120), random);
   }
 
   private void assertEveryPlan(Shape shape, Codebook codebook, int n, SplittableRandom random) {
@@ -152,7 +158,7 @@ class ResidualQuantizerExactnessTest {
   void encode_screened_agreesWithReference(Shape shape) {
     var random = new SplittableRandom(8);
     Codebook codebook = randomCodebook(shape, random);
-    int n = shape.dimension() > 300 ? 400 : 1500;
+    int n = trials(shape.dimension() > 300 ? 400 : 1500);
     float[] rows = new AdversarialRows(codebook, random).make(n);
     int[] expected = new ReferenceQuantizer(codebook).encodeAll(rows, n);
     for (ComputeBackend backend : screening) {

@@ -3,6 +3,7 @@ package dev.semanticid.core.quantizer;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatIllegalArgumentException;
 
+import dev.semanticid.Trials;
 import dev.semanticid.core.clustering.CentroidInitializer;
 import dev.semanticid.core.clustering.IterationStats.Phase;
 import dev.semanticid.core.compute.ComputeBackend;
@@ -131,7 +132,7 @@ class TrainingResumeTest {
   @ValueSource(ints = {1, 2, 3, 4, 5, 6})
   void resume_anySettings_endsAsUndisturbed(int seed) throws IOException {
     var random = new SplittableRandom(seed);
-    for (int round = 0; round < 25; round++) {
+    for (int round = 0; round < Trials.of(25); round++) {
       int n = 20 + random.nextInt(280);
       int d = 1 + random.nextInt(7);
       var widths = new ArrayList<Integer>();
