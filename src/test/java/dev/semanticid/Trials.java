@@ -15,6 +15,15 @@ public final class Trials {
     return Math.max(1, Math.toIntExact((long) full * PERCENT / 100));
   }
 
+  /**
+   * Whether a case gets its turn: each by {@code -Pci}, else one of {@code every}. With a count
+   * that goes on from test to test, and that no test's cases are a multiple of, each case has its
+   * turn in some test.
+   */
+  public static boolean takes(int turn, int every) {
+    return PERCENT >= 100 || turn % every == 0;
+  }
+
   /** The step with which a loop over all cases does its share of them. */
   public static int step() {
     return Math.max(1, 100 / PERCENT);

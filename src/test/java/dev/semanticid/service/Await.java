@@ -12,7 +12,7 @@ import java.util.function.Supplier;
 final class Await {
 
   /** After this time a test is taken to hang. */
-  static final Duration LIMIT = Duration.ofMinutes(2);
+  static final Duration LIMIT = Duration.ofMinutes(5);
 
   private static final long POLL_NANOS = 10_000_000;
 

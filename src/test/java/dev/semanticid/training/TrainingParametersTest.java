@@ -76,7 +76,7 @@ class TrainingParametersTest {
   void query_andJson_meanTheSame() {
     TrainingRequest asked =
         request(
-            "codebook=items&codebook_width=4,8,16&seed=7&max_steps=30&beam_size=2&balance=true"
+            "codebook=items&codebook_width=4,8,16&seed=7&max_steps=30&balance=true"
                 + "&algorithm=lloyd&tolerance=0.01&holdout_fraction=0.1&activate=never"
                 + "&quality_gate.max_dead_codes=3&embedding_model=7&embedding_dim=16");
     TrainingRequest sameInJson =
@@ -172,7 +172,10 @@ class TrainingParametersTest {
         ProblemCode.MEMORY_BUDGET_EXCEEDED,
         () -> query("").request(1L << 40, D, null),
         Long.toString(1L << 40));
-    problem(ProblemCode.HOLDOUT_REQUIRED, () -> request("quality_gate.max_holdout_mse=1"));
+    problem(
+        ProblemCode.HOLDOUT_REQUIRED,
+        () -> request("quality_gate.max_holdout_mse=1"),
+        "holdout_fraction above 0");
   }
 
   @Test
