@@ -1,12 +1,12 @@
 package dev.semanticid;
 
 /**
- * How much of their full number of trials the long tests do: a fifth by default, so that people run
+ * How much of their full number of trials the long tests do: a tenth by default, so that people run
  * them; all in the profiles {@code ci} and {@code soak}.
  */
 public final class Trials {
 
-  private static final int PERCENT = Integer.getInteger("trials.percent", 20);
+  private static final int PERCENT = Integer.getInteger("trials.percent", 10);
 
   private Trials() {}
 

@@ -72,15 +72,15 @@ class CodebooksIT {
   @Test
   void trained_movedToAnotherCodebook_keepsEveryByte() {
     client.train(
-        "codebook=trained&embedding_model=m&" + ServiceClient.SMALL, Embeddings.rows(600, D, 1));
-    byte[] file = client.safetensors("trained", 1);
+        "codebook=moving&embedding_model=m&" + ServiceClient.SMALL, Embeddings.rows(600, D, 1));
+    byte[] file = client.safetensors("moving", 1);
     JsonNode moved = client.upload("moved", file, true);
     assertThat(client.safetensors("moved", 1)).isEqualTo(file);
-    assertThat(moved.path("fingerprint").asString()).isEqualTo(client.fingerprint("trained", 1));
+    assertThat(moved.path("fingerprint").asString()).isEqualTo(client.fingerprint("moving", 1));
     assertThat(moved.path("embedding_model").asString()).isEqualTo("m");
     assertThat(moved.path("provenance").path("seed").asString()).isEqualTo("42");
     assertThat(client.encode("codebook=moved", ROWS).codes())
-        .isDeepEqualTo(client.encode("codebook=trained", ROWS).codes());
+        .isDeepEqualTo(client.encode("codebook=moving", ROWS).codes());
   }
 
   /** As another program would write it: tensors in another order, metadata of its own. */

@@ -82,7 +82,7 @@ class TrainingParametersTest {
     TrainingRequest sameInJson =
         json("""
         {"codebook": "items", "codebook_width": [4, 8, 16], "seed": 7, "max_steps": 30,
-         "beam_size": 2, "balance": true, "algorithm": "lloyd", "tolerance": 0.01,
+         "balance": true, "algorithm": "lloyd", "tolerance": 0.01,
          "holdout_fraction": 0.1, "activate": "never", "embedding_model": "7",
          "embedding_dim": 16, "quality_gate": {"max_dead_codes": 3}}
         """)

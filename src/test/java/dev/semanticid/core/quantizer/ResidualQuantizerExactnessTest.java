@@ -176,7 +176,7 @@ class ResidualQuantizerExactnessTest {
       long budget,
       float[] rows,
       int[] expected) {
-    if (!Trials.takes(turn++, 3)) {
+    if (!Trials.takes(turn++, 7)) {
       return;
     }
     try (var quantizer = new ResidualQuantizer(codebook, backend, two, budget, Screening.ALWAYS)) {
