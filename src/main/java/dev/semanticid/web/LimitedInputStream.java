@@ -79,7 +79,8 @@ public final class LimitedInputStream extends FilterInputStream {
   }
 
   /** Puts the bounds around a body that is open already and is not compressed. */
-  static LimitedInputStream around(InputStream in, long announced, long limit, Duration timeout) {
+  public static LimitedInputStream around(
+      InputStream in, long announced, long limit, Duration timeout) {
     return new LimitedInputStream(in, announced, limit, timeout, NO_RATE);
   }
 

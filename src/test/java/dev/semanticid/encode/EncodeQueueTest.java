@@ -39,6 +39,7 @@ import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.Timeout.ThreadMode;
+import org.junit.jupiter.api.parallel.Isolated;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 
@@ -46,7 +47,8 @@ import org.junit.jupiter.params.provider.ValueSource;
  * Every caller gets the codes of its own rows, whoever else is in the queue; who gave up is not
  * worked for; nobody waits for a large request to end; and a failure hits only those in its block.
  */
-@Timeout(value = 60, unit = TimeUnit.SECONDS, threadMode = ThreadMode.SEPARATE_THREAD)
+@Timeout(value = 120, unit = TimeUnit.SECONDS, threadMode = ThreadMode.SEPARATE_THREAD)
+@Isolated("it looks at all threads")
 class EncodeQueueTest {
 
   /** More rows than a caller encodes on its own thread. */

@@ -4,6 +4,7 @@ import static dev.semanticid.encode.ProblemAssertions.assertProblem;
 import static java.nio.charset.StandardCharsets.US_ASCII;
 import static org.assertj.core.api.Assertions.assertThat;
 
+import dev.semanticid.Trials;
 import dev.semanticid.problem.ProblemCode;
 import java.io.ByteArrayInputStream;
 import java.math.BigDecimal;
@@ -73,7 +74,7 @@ class JsonScannerNumbersTest {
   @EnumSource
   void numbers_randomTextsOfAShape_areWhatThePlatformReads(Shape shape) {
     var random = new SplittableRandom(shape.name().hashCode());
-    for (int batch = 0; batch < shape.batches; batch++) {
+    for (int batch = 0; batch < Trials.of(shape.batches); batch++) {
       List<String> texts =
           IntStream.range(0, BATCH)
               .mapToObj(i -> (random.nextBoolean() ? "-" : "") + shape.maker.apply(random))

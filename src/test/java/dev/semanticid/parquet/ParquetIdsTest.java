@@ -3,6 +3,7 @@ package dev.semanticid.parquet;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
+import dev.semanticid.Trials;
 import dev.semanticid.format.FormatException;
 import java.io.IOException;
 import java.nio.file.Files;
@@ -112,7 +113,7 @@ class ParquetIdsTest {
     };
     for (ParquetFiles files : all) {
       byte[] whole = bytes(files);
-      for (int i = 0; i < 1500; i++) {
+      for (int i = 0; i < Trials.of(1500); i++) {
         byte[] bytes = whole.clone();
         bytes[random.nextInt(bytes.length)] ^= (byte) (1 << random.nextInt(8));
         bytes = random.nextInt(4) == 0 ? Arrays.copyOf(bytes, random.nextInt(bytes.length)) : bytes;

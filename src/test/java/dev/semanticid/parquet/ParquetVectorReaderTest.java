@@ -3,6 +3,7 @@ package dev.semanticid.parquet;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
+import dev.semanticid.Trials;
 import dev.semanticid.format.FormatException;
 import dev.semanticid.format.FormatException.Kind;
 import dev.semanticid.parquet.ParquetFiles.Element;
@@ -32,9 +33,9 @@ class ParquetVectorReaderTest {
     for (Shape shape : Shape.values()) {
       for (Element element : Element.values()) {
         for (int form = 0; form < 12; form++) {
-          double[][] rows = rows(random, 100, dimension, form % 3 == 0);
+          double[][] rows = rows(random, 5 + Trials.of(100), dimension, form % 3 == 0);
           ParquetFiles files = ParquetFiles.vectors(rows).shape(shape).element(element);
-          files.page(dimension * 40 + 100).rowGroup(37);
+          files.page(dimension * 40 + 100).rowGroup(Trials.of(40) + 3);
           switch (form % 3) {
             case 0 -> files.snappy();
             case 1 -> files.plain();
@@ -114,7 +115,7 @@ class ParquetVectorReaderTest {
     Random random = new Random(1);
     double[][] rows = rows(random, 200, 9, false);
     byte[] bytes = bytes(ParquetFiles.vectors(rows).page(500).rowGroup(30).snappy());
-    for (int skipped = 0; skipped <= 200; skipped++) {
+    for (int skipped = 0; skipped <= 200; skipped += Trials.step()) {
       try (ParquetVectorReader reader = open(bytes)) {
         float[] target = new float[200 * 9];
         int before = random.nextInt(skipped + 1);
@@ -186,7 +187,7 @@ class ParquetVectorReaderTest {
     files.add(bytes(ParquetFiles.vectors(rows).split().element(Element.DOUBLE)));
     for (byte[] whole : files) {
       int footer = footerBytes(whole);
-      int tries = damage == Damage.CUT ? whole.length : 1500;
+      int tries = damage == Damage.CUT ? whole.length : Trials.of(1500);
       for (int i = 0; i < tries; i++) {
         byte[] bytes = damage.apply(whole, i, footer, random);
         try (ParquetVectorReader reader = open(bytes)) {

@@ -5,8 +5,14 @@ import java.util.concurrent.locks.LockSupport;
 import java.util.function.BooleanSupplier;
 import java.util.function.Supplier;
 
-/** Waiting for a condition, within bounds. */
+/**
+ * Waits for a condition. The limit only detects what never comes: no test fails because the machine
+ * is slow.
+ */
 final class Await {
+
+  /** After this time a test is taken to hang. */
+  static final Duration LIMIT = Duration.ofMinutes(5);
 
   private static final long POLL_NANOS = 10_000_000;
 
@@ -19,12 +25,11 @@ final class Await {
    * @param extra what to say besides when it does not come
    * @throws AssertionError if it does not hold within the limit
    */
-  static void until(
-      String what, Duration limit, BooleanSupplier condition, Supplier<String> extra) {
-    long deadline = System.nanoTime() + limit.toNanos();
+  static void until(String what, BooleanSupplier condition, Supplier<String> extra) {
+    long deadline = System.nanoTime() + LIMIT.toNanos();
     while (!condition.getAsBoolean()) {
       if (System.nanoTime() > deadline) {
-        throw new AssertionError("%s: not within %s. %s".formatted(what, limit, extra.get()));
+        throw new AssertionError("%s: not within %s. %s".formatted(what, LIMIT, extra.get()));
       }
       LockSupport.parkNanos(POLL_NANOS);
     }

@@ -14,7 +14,6 @@ import java.nio.ByteOrder;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.time.Duration;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.Collections;
@@ -105,7 +104,6 @@ class BadInputIT {
   void nothingIsKeptAndTheServiceGoesOn() {
     Await.until(
         "the end of all jobs",
-        Duration.ofSeconds(30),
         () -> !client.get("/train").text().matches("(?s).*\"state\":\"(queued|running)\".*"),
         () -> client.get("/train").text());
     String codebooksBefore = codebooks;

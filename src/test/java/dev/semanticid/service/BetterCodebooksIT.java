@@ -9,10 +9,9 @@ import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Arrays;
-import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
-import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.api.extension.ExtendWith;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.ValueSource;
@@ -22,25 +21,19 @@ import tools.jackson.databind.JsonNode;
  * {@code algorithm=lloyd}, {@code refine}, {@code beam_size} and {@code balance} over HTTP. Every
  * test has codebooks of its own.
  */
+@ExtendWith(SharedService.Provider.class)
 class BetterCodebooksIT {
 
   private static final int D = 16;
   private static final float[][] ROWS = Embeddings.rows(1000, D, 5);
 
-  private static ServiceProcess service;
   private static ServiceClient client;
 
   @BeforeAll
-  static void start(@TempDir Path folder) throws IOException {
-    Path root = Files.createDirectories(folder.resolve("root")).toRealPath();
-    Files.write(root.resolve("rows.npy"), Embeddings.npy(ROWS));
-    service = ServiceProcess.start(folder.resolve("data"), "--semantic-id.data-root=" + root);
-    client = service.client();
-  }
-
-  @AfterAll
-  static void stop() {
-    service.close();
+  static void start(SharedService shared) throws IOException {
+    Path root = shared.root();
+    Files.write(root.resolve("better.npy"), Embeddings.npy(ROWS));
+    client = shared.client();
   }
 
   private static JsonNode train(String codebook, String more) {

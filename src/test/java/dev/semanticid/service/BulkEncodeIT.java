@@ -13,11 +13,15 @@ import dev.semanticid.parquet.ParquetFiles;
 import dev.semanticid.parquet.ParquetIds;
 import java.io.IOException;
 import java.io.RandomAccessFile;
+import java.net.URI;
+import java.net.http.HttpClient;
+import java.net.http.HttpRequest;
+import java.net.http.HttpResponse;
+import java.net.http.HttpResponse.BodyHandlers;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.time.Duration;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.HashSet;
@@ -26,11 +30,13 @@ import java.util.Locale;
 import java.util.Map;
 import java.util.Set;
 import java.util.concurrent.Callable;
+import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.concurrent.CyclicBarrier;
 import java.util.concurrent.Executors;
 import java.util.concurrent.Future;
 import java.util.stream.IntStream;
 import java.util.stream.LongStream;
+import java.util.stream.Stream;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeAll;
@@ -173,7 +179,6 @@ class BulkEncodeIT {
     String location = accept(at("endless.npy"), at(destination), ", \"codebook\": \"heavy\"");
     Await.until(
         "rows are encoded",
-        Duration.ofSeconds(20),
         () -> client.get(location).json().path("progress").path("rows").asInt(0) > 0,
         () -> client.get(location).text());
     return location;
@@ -463,35 +468,56 @@ class BulkEncodeIT {
     assertThat(s3.get("codes", "taken.npy").orElseThrow()).containsExactly(4, 5);
   }
 
+  /** The events among the lines of a stream. */
+  private static List<JsonNode> told(List<String> lines) {
+    return lines.stream()
+        .filter(line -> line.startsWith("data:"))
+        .map(line -> JsonMapper.shared().readTree(line.substring("data:".length())))
+        .toList();
+  }
+
+  private static long rows(JsonNode event) {
+    return event.path("progress").path("rows").asLong();
+  }
+
   @Test
   void events_ofARunningJob_tellOfItsWayAndEndWhenItIsCancelled() throws Exception {
     String location = beginEndless("told.npy");
-    List<JsonNode> events;
-    try (var listener = Executors.newSingleThreadExecutor()) {
-      Future<Answer> stream = listener.submit(() -> client.get(location + "/events"));
+    var lines = new CopyOnWriteArrayList<String>();
+    try (var http = HttpClient.newHttpClient();
+        var listener = Executors.newSingleThreadExecutor()) {
+      var request =
+          HttpRequest.newBuilder(
+              URI.create(
+                  String.format(
+                      Locale.ROOT, "http://127.0.0.1:%d%s/events", client.port(), location)));
+      Future<?> stream =
+          listener.submit(() -> {
+            HttpResponse<Stream<String>> answer =
+                http.send(request.build(), BodyHandlers.ofLines());
+            assertThat(answer.statusCode()).isEqualTo(200);
+            answer.body().forEach(lines::add);
+            return null;
+          });
       try {
-        Await.pass(Duration.ofMillis(1500));
+        Await.until(
+            "three events",
+            () ->
+                stream.isDone()
+                    || told(lines).stream().map(BulkEncodeIT::rows).distinct().count() > 2,
+            () -> lines.toString());
         assertThat(stream.isDone()).isFalse();
       } finally {
         cancel(location);
       }
-      events =
-          stream
-              .get()
-              .expect(200)
-              .text()
-              .lines()
-              .filter(line -> line.startsWith("data:"))
-              .map(line -> JsonMapper.shared().readTree(line.substring("data:".length())))
-              .toList();
+      stream.get();
     }
+    List<JsonNode> events = told(lines);
     assertThat(events).hasSizeGreaterThan(2);
     assertThat(events.getLast()).isEqualTo(client.get(location).json());
     assertThat(events.getLast().path("state").asString()).isEqualTo("cancelled");
     List<Long> rows =
-        events.subList(0, events.size() - 1).stream()
-            .map(event -> event.path("progress").path("rows").asLong())
-            .toList();
+        events.subList(0, events.size() - 1).stream().map(BulkEncodeIT::rows).toList();
     assertThat(rows).isSorted().allMatch(count -> count > 0);
     assertThat(new HashSet<>(rows)).as("it goes on").hasSizeGreaterThan(1);
     assertThat(events.getFirst().path("progress").path("total_rows").asLong())

@@ -10,7 +10,6 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.sql.Connection;
 import java.sql.SQLException;
-import java.time.Duration;
 import java.util.List;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
@@ -170,10 +169,7 @@ class CodebookNamesIT {
       statement.execute("DELETE FROM codebook_version WHERE name = 'two'");
     }
     Await.until(
-        "the meters are gone",
-        Duration.ofSeconds(20),
-        () -> metricsOf("two") == 0,
-        () -> String.join("\n", metrics()));
+        "the meters are gone", () -> metricsOf("two") == 0, () -> String.join("\n", metrics()));
     assertThat(metrics()).hasSameElementsAs(before);
     client
         .post("/encode?codebook=two", OCTETS, Embeddings.octets(ROWS))

@@ -6,37 +6,29 @@ import static org.assertj.core.api.Assertions.assertThat;
 import dev.semanticid.core.codebook.Codebook;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
-import java.nio.file.Path;
 import java.time.Instant;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
-import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
-import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.api.extension.ExtendWith;
 import tools.jackson.databind.JsonNode;
 
 /**
  * {@code /codebooks}: versions in and out, aliases, deletion. Every test has codebooks of its own.
  */
+@ExtendWith(SharedService.Provider.class)
 class CodebooksIT {
 
   private static final int D = 8;
   private static final float[][] ROWS = Embeddings.rows(30, D, 3);
 
-  private static ServiceProcess service;
   private static ServiceClient client;
 
   @BeforeAll
-  static void start(@TempDir Path folder) {
-    service = ServiceProcess.start(folder.resolve("data"));
-    client = service.client();
-  }
-
-  @AfterAll
-  static void stop() {
-    service.close();
+  static void start(SharedService shared) {
+    client = shared.client();
   }
 
   private static Codebook codebook(long seed) {
@@ -80,15 +72,15 @@ class CodebooksIT {
   @Test
   void trained_movedToAnotherCodebook_keepsEveryByte() {
     client.train(
-        "codebook=trained&embedding_model=m&" + ServiceClient.SMALL, Embeddings.rows(600, D, 1));
-    byte[] file = client.safetensors("trained", 1);
+        "codebook=moving&embedding_model=m&" + ServiceClient.SMALL, Embeddings.rows(600, D, 1));
+    byte[] file = client.safetensors("moving", 1);
     JsonNode moved = client.upload("moved", file, true);
     assertThat(client.safetensors("moved", 1)).isEqualTo(file);
-    assertThat(moved.path("fingerprint").asString()).isEqualTo(client.fingerprint("trained", 1));
+    assertThat(moved.path("fingerprint").asString()).isEqualTo(client.fingerprint("moving", 1));
     assertThat(moved.path("embedding_model").asString()).isEqualTo("m");
     assertThat(moved.path("provenance").path("seed").asString()).isEqualTo("42");
     assertThat(client.encode("codebook=moved", ROWS).codes())
-        .isDeepEqualTo(client.encode("codebook=trained", ROWS).codes());
+        .isDeepEqualTo(client.encode("codebook=moving", ROWS).codes());
   }
 
   /** As another program would write it: tensors in another order, metadata of its own. */

@@ -4,36 +4,29 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.within;
 
 import dev.semanticid.core.codebook.Codebook;
-import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
-import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
-import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.api.extension.ExtendWith;
 import tools.jackson.databind.JsonNode;
 
 /** Two versions compared by a sample: what was renumbered, and what drifted. */
+@ExtendWith(SharedService.Provider.class)
 class CompareIT {
 
   private static final int D = 16;
   private static final float[][] ROWS = Embeddings.rows(400, D, 2);
-  private static ServiceProcess service;
+  private static ServiceClient client;
 
   @BeforeAll
-  static void start(@TempDir Path folder) {
-    service = ServiceProcess.start(folder.resolve("data"), ServiceProcess.QUICK_START);
-  }
-
-  @AfterAll
-  static void stop() {
-    service.close();
+  static void start(SharedService shared) {
+    client = shared.client();
   }
 
   private static JsonNode compare(String name, String query) {
-    return service
-        .client()
+    return client
         .post(
             "/codebooks/%s/compare?%s".formatted(name, query),
             ServiceClient.OCTETS,
@@ -60,8 +53,8 @@ class CompareIT {
   @Test
   void compare_renumberedVersion_changesAllIdsBeforeMatchingAndNoneAfterIt() {
     Codebook first = Embeddings.codebook(D, 1, 8, 6, 10);
-    service.client().upload("renumbered", Embeddings.safetensors(first), true);
-    service.client().upload("renumbered", Embeddings.safetensors(reversed(first)), false);
+    client.upload("renumbered", Embeddings.safetensors(first), true);
+    client.upload("renumbered", Embeddings.safetensors(reversed(first)), false);
     JsonNode compared = compare("renumbered", "from=active&to=2");
     assertThat(compared.path("from").asInt()).isEqualTo(1);
     assertThat(compared.path("to").asInt()).isEqualTo(2);
@@ -82,8 +75,8 @@ class CompareIT {
   void compare_otherCentroids_tellsTheShareOfIdsThatDiffer() {
     Codebook first = Embeddings.codebook(D, 1, 8, 8);
     Codebook second = Embeddings.codebook(D, 2, 8, 8);
-    service.client().upload("other", Embeddings.safetensors(first), true);
-    service.client().upload("other", Embeddings.safetensors(second), false);
+    client.upload("other", Embeddings.safetensors(first), true);
+    client.upload("other", Embeddings.safetensors(second), false);
     int[][] before = Embeddings.reference(first, ROWS);
     int[][] after = Embeddings.reference(second, ROWS);
     int changed = 0;
@@ -108,7 +101,6 @@ class CompareIT {
 
   @Test
   void compare_whatCannotBe_isRefused() {
-    ServiceClient client = service.client();
     client.upload("odd", Embeddings.safetensors(Embeddings.codebook(D, 1, 8, 8)), true);
     client.upload("odd", Embeddings.safetensors(Embeddings.codebook(D, 1, 8)), false);
     client.upload("odd", Embeddings.safetensors(Embeddings.codebook(D, 1, 8, 9)), false);

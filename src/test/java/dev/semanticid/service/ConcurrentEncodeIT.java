@@ -9,8 +9,6 @@ import static org.assertj.core.api.Assertions.assertThat;
 import dev.semanticid.core.codebook.Codebook;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
-import java.nio.file.Path;
-import java.time.Duration;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.Base64;
@@ -20,12 +18,12 @@ import java.util.Random;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.Executors;
 import java.util.concurrent.Future;
-import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
-import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.api.extension.ExtendWith;
 
 /** Whatever is encoded at the same time, in common blocks or not, every answer is exact. */
+@ExtendWith(SharedService.Provider.class)
 class ConcurrentEncodeIT {
 
   private static final int D = 48;
@@ -38,7 +36,6 @@ class ConcurrentEncodeIT {
 
   private static final float[][] ROWS = Embeddings.rows(1500, D, 5);
 
-  private static ServiceProcess service;
   private static ServiceClient client;
 
   /** Under load, each request is for one of those. */
@@ -64,15 +61,14 @@ class ConcurrentEncodeIT {
   }
 
   @BeforeAll
-  static void start(@TempDir Path folder) {
-    service = ServiceProcess.start(folder.resolve("data"));
-    client = service.client();
+  static void start(SharedService shared) {
+    client = shared.client();
     codebooks =
         List.of(
-            upload("default", 1, Embeddings.codebook(D, 1, 64, 48, 32)),
-            upload("default", 2, Embeddings.codebook(D, 2, 64, 48, 32)),
+            upload("concurrent", 1, Embeddings.codebook(D, 1, 64, 48, 32)),
+            upload("concurrent", 2, Embeddings.codebook(D, 2, 64, 48, 32)),
             upload(
-                "raw",
+                "concurrent-raw",
                 1,
                 Embeddings.rawCodebook(
                     D,
@@ -83,11 +79,6 @@ class ConcurrentEncodeIT {
   private static Served upload(String name, int version, Codebook codebook) {
     client.upload(name, Embeddings.safetensors(codebook), true);
     return Served.of(name, version, codebook);
-  }
-
-  @AfterAll
-  static void stop() {
-    service.close();
   }
 
   private static float[][] halves() {
@@ -273,7 +264,6 @@ class ConcurrentEncodeIT {
     assertThat(client.metric("semantic_id_encoded_rows_total") - before).isEqualTo((double) rows);
     Await.until(
         "the end of all requests",
-        Duration.ofSeconds(10),
         () ->
             client.metric("semantic_id_encode_admitted_requests") == 0
                 && client.metric("semantic_id_encode_admitted_rows") == 0

@@ -8,7 +8,6 @@ import java.nio.ByteOrder;
 import java.nio.file.Path;
 import java.sql.Connection;
 import java.sql.SQLException;
-import java.time.Duration;
 import java.util.Arrays;
 import java.util.Locale;
 import org.junit.jupiter.api.Test;
@@ -68,7 +67,6 @@ class DamagedStoreIT {
     activate(database, version);
     Await.until(
         String.format(Locale.ROOT, "version %d is refused", version),
-        Duration.ofSeconds(10),
         () -> health(client).contains(String.format(Locale.ROOT, "version %d: ", version)),
         () -> health(client));
     assertThat(health(client)).contains("degraded", reason);
@@ -88,7 +86,6 @@ class DamagedStoreIT {
   private static void awaitVersion(ServiceClient client, int version) {
     Await.until(
         String.format(Locale.ROOT, "version %d is served", version),
-        Duration.ofSeconds(10),
         () -> client.encode("", ROWS).version() == version,
         () -> health(client));
   }

@@ -9,7 +9,6 @@ import java.nio.file.FileSystemException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.attribute.PosixFilePermissions;
-import java.time.Duration;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
@@ -72,11 +71,7 @@ class DataDirectoryIT {
             "Content-Type: " + NPY,
             "Content-Length: " + body.length);
         upload.send(Arrays.copyOf(body, 1000));
-        Await.until(
-            "an upload is being written",
-            Duration.ofSeconds(20),
-            () -> !service.spooled().isEmpty(),
-            service::log);
+        Await.until("an upload is being written", () -> !service.spooled().isEmpty(), service::log);
         assertOwnersAlone();
         if (!TestStore.POSTGRES) {
           assertThat(modes(temp.resolve("data")))

@@ -11,15 +11,13 @@ import dev.semanticid.service.ServiceClient.Encoded;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.nio.charset.StandardCharsets;
-import java.nio.file.Path;
 import java.util.Arrays;
 import java.util.Locale;
 import java.util.function.Function;
 import org.jspecify.annotations.Nullable;
-import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
-import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.api.extension.ExtendWith;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.EnumSource;
@@ -27,6 +25,7 @@ import org.junit.jupiter.params.provider.ValueSource;
 import tools.jackson.databind.JsonNode;
 
 /** {@code POST /encode}: every way in and out gives the codes of the definition. */
+@ExtendWith(SharedService.Provider.class)
 class EncodeIT {
 
   private static final int D = 16;
@@ -34,7 +33,6 @@ class EncodeIT {
   /** Ordinary rows. */
   private static final float[][] ROWS = Embeddings.rows(150, D, 5);
 
-  private static ServiceProcess service;
   private static ServiceClient client;
 
   /** Version 1, active. */
@@ -44,20 +42,14 @@ class EncodeIT {
   private static Codebook second;
 
   @BeforeAll
-  static void start(@TempDir Path folder) {
-    service = ServiceProcess.start(folder.resolve("data"));
-    client = service.client();
+  static void start(SharedService shared) {
+    client = shared.client();
     float[][] training = Embeddings.rows(600, D, 1);
     client.train(ServiceClient.SMALL + "&seed=1", training);
     client.train(ServiceClient.SMALL + "&seed=2&activate=never", training);
     client.put("/codebooks/default/aliases/canary", "{\"version\": 2}").expect(200);
     first = client.download("default", 1);
     second = client.download("default", 2);
-  }
-
-  @AfterAll
-  static void stop() {
-    service.close();
   }
 
   /** A format of embeddings: how rows are sent, and which float32 rows that denotes. */

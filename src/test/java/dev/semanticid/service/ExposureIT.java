@@ -4,7 +4,6 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.time.Duration;
 import java.util.List;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
@@ -153,7 +152,6 @@ class ExposureIT {
         var management = new ServiceClient(service::managementPort)) {
       Await.until(
           "readiness",
-          Duration.ofSeconds(60),
           () ->
               management.tryGet("/actuator/health/readiness").map(Answer::status).orElse(0) == 200,
           service::log);

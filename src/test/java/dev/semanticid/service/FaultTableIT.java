@@ -45,7 +45,6 @@ class FaultTableIT {
   /** What may be added to the memory of the idle service; its heap has a bound besides. */
   private static final long MOST_GROWTH = 200L << 20;
 
-  private static final Duration LIMIT = Duration.ofSeconds(30);
   private static final float[][] ROWS = Embeddings.rows(3, D, 4);
   private static final byte[] BODY = Embeddings.octets(ROWS);
   private static final Codebook CODEBOOK = Embeddings.codebook(D, 5, 40, 30, 20);
@@ -87,7 +86,6 @@ class FaultTableIT {
   void serviceIsAsBefore() {
     Await.until(
         "an answer with codes",
-        LIMIT,
         () -> {
           try {
             return client.encode("", ROWS).codes()[0][0] == CODES[0][0];
@@ -100,7 +98,7 @@ class FaultTableIT {
     assertThat(client.metric("semantic_id_encode_admitted_requests")).isZero();
     assertThat(client.get("/codebooks").json().path("codebooks").size()).isEqualTo(1);
     assertThat(service.spooled()).isEmpty();
-    assertThat(service.residentBytes() - residentBefore).isLessThan(MOST_GROWTH);
+    Soak.judge("bytes of growth", (double) (service.residentBytes() - residentBefore), MOST_GROWTH);
     assertThat(service.log()).doesNotContain("OutOfMemoryError", " ERROR ");
   }
 
@@ -200,7 +198,7 @@ class FaultTableIT {
   void bodies_thatDrip_doNotHoldTheirThreads() {
     List<Drip> drips = bodies().map(body -> Drip.begin(body[0], body[1])).toList();
     var refused = new boolean[drips.size()];
-    long end = System.nanoTime() + LIMIT.toNanos();
+    long end = System.nanoTime() + Await.LIMIT.toNanos();
     for (int i = 0; !allOf(refused); i++) {
       assertThat(System.nanoTime()).as("end of the drips").isLessThan(end);
       for (int d = 0; d < refused.length; d++) {
@@ -330,7 +328,10 @@ class FaultTableIT {
         channel.connect(address);
       }
       Await.pass(Duration.ofSeconds(1));
-      assertThat(service.residentBytes() - residentBefore).isLessThan(MOST_GROWTH);
+      Soak.judge(
+          "bytes of growth with idle connections",
+          (double) (service.residentBytes() - residentBefore),
+          MOST_GROWTH);
     } finally {
       for (SocketChannel channel : idle) {
         channel.close();

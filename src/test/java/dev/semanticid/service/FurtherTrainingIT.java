@@ -19,18 +19,18 @@ import java.io.ByteArrayOutputStream;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.time.Duration;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Locale;
 import java.util.Objects;
-import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.extension.ExtendWith;
 import org.junit.jupiter.api.io.TempDir;
 import tools.jackson.databind.JsonNode;
 
 /** {@code init_from}: versions trained further. Every test has codebooks of its own. */
+@ExtendWith(SharedService.Provider.class)
 class FurtherTrainingIT {
 
   private static final int D = 16;
@@ -45,16 +45,11 @@ class FurtherTrainingIT {
   private static Path root;
 
   @BeforeAll
-  static void start(@TempDir Path folder) throws IOException {
-    root = Files.createDirectories(folder.resolve("root")).toRealPath();
-    Files.write(root.resolve("rows.npy"), Embeddings.npy(ROWS));
-    service = ServiceProcess.start(folder.resolve("data"), "--semantic-id.data-root=" + root);
+  static void start(SharedService shared) throws IOException {
+    root = shared.root();
+    Files.write(root.resolve("further.npy"), Embeddings.npy(ROWS));
+    service = shared.process();
     client = service.client();
-  }
-
-  @AfterAll
-  static void stop() {
-    service.close();
   }
 
   private static JsonNode train(String codebook, String more, float[][] rows) {
@@ -255,7 +250,7 @@ class FurtherTrainingIT {
 
   private static String source(String codebook, String more) {
     return """
-    {"codebook": "%s", "source": {"uri": "file://%s/rows.npy"}, %s}
+    {"codebook": "%s", "source": {"uri": "file://%s/further.npy"}, %s}
     """
         .formatted(codebook, root, more);
   }
@@ -344,7 +339,6 @@ class FurtherTrainingIT {
         ServiceClient now = process.client();
         Await.until(
             "steps of level " + level,
-            Duration.ofSeconds(60),
             () -> now.get(job).json().path("progress").path("level").asInt(-1) >= behind,
             () -> now.get(job).text());
         process.kill();

@@ -7,7 +7,6 @@ import dev.semanticid.backend.cuda.EmulatedGpu;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.time.Duration;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
@@ -107,7 +106,6 @@ class GpuIT {
               .header("Location");
       Await.until(
           "the end of this process's jobs",
-          Duration.ofSeconds(20),
           () -> service.log().contains("jobs stop, for the device has failed"),
           service::log);
 

@@ -20,14 +20,14 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Arrays;
 import java.util.stream.IntStream;
-import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
-import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.api.extension.ExtendWith;
 import tools.jackson.databind.JsonNode;
 import tools.jackson.databind.node.ObjectNode;
 
 /** {@code holdout_fraction}: rows that are reported on and never trained on. */
+@ExtendWith(SharedService.Provider.class)
 class HoldoutIT {
 
   private static final int D = 16;
@@ -39,15 +39,10 @@ class HoldoutIT {
   private static Path root;
 
   @BeforeAll
-  static void start(@TempDir Path folder) throws IOException {
-    root = Files.createDirectories(folder.resolve("root")).toRealPath();
-    service = ServiceProcess.start(folder.resolve("data"), "--semantic-id.data-root=" + root);
+  static void start(SharedService shared) throws IOException {
+    root = shared.root();
+    service = shared.process();
     client = service.client();
-  }
-
-  @AfterAll
-  static void stop() {
-    service.close();
   }
 
   private static float[][] rows(boolean heldOut) {
@@ -147,12 +142,12 @@ class HoldoutIT {
   /** Files of this machine and the body are read differently, and split alike. */
   @Test
   void holdout_fromASource_isTheSameSplit() throws IOException {
-    Files.write(root.resolve("rows.npy"), Embeddings.npy(ROWS));
+    Files.write(root.resolve("held.npy"), Embeddings.npy(ROWS));
     client.train("codebook=source&holdout_fraction=0.2&" + SMALL, ROWS);
     JsonNode job =
         client.trainFrom(
             """
-            {"codebook": "source", "source": {"uri": "file://%s/rows.npy"}, "codebook_width": 8,
+            {"codebook": "source", "source": {"uri": "file://%s/held.npy"}, "codebook_width": 8,
              "init_buffer_size": 64, "batch_size": 128, "max_steps": 30, "holdout_fraction": 0.2}
             """
                 .formatted(root));

@@ -4,7 +4,6 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import dev.semanticid.core.codebook.Codebook;
 import dev.semanticid.service.ServiceClient.Encoded;
-import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.HashMap;
@@ -20,12 +19,13 @@ import java.util.concurrent.Future;
 import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.stream.Collectors;
 import org.junit.jupiter.api.Test;
-import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.api.extension.ExtendWith;
 
 /**
  * Versions swap while clients of every kind encode: those that take what is active, those that ask
  * for a version, in bytes and in JSON. No request fails, and no answer mixes versions.
  */
+@ExtendWith(SharedService.Provider.class)
 class HotSwapIT {
 
   private static final int D = 16;
@@ -37,14 +37,13 @@ class HotSwapIT {
   private record Observed(int begin, int asked, Encoded encoded) {}
 
   @Test
-  void encode_whileVersionsSwap_neverFailsAndNeverMixes(@TempDir Path folder)
+  void encode_whileVersionsSwap_neverFailsAndNeverMixes(SharedService shared)
       throws ExecutionException, InterruptedException {
-    try (ServiceProcess service = ServiceProcess.start(folder.resolve("data"));
-        var threads = Executors.newFixedThreadPool(4)) {
-      ServiceClient client = service.client();
+    try (var threads = Executors.newFixedThreadPool(4)) {
+      ServiceClient client = shared.client();
       for (int version = 1; version <= UPLOADED; version++) {
         byte[] file = Embeddings.safetensors(Embeddings.codebook(D, version, 8, 8, 8));
-        client.upload("default", file, version == 1);
+        client.upload("swapped", file, version == 1);
       }
       var stop = new AtomicBoolean();
       Queue<Observed> observed = new ConcurrentLinkedQueue<>();
@@ -78,7 +77,7 @@ class HotSwapIT {
       float[][] rows =
           Arrays.copyOfRange(ROWS, begin, begin + 1 + random.nextInt(ROWS.length - begin));
       int asked = random.nextInt(3) == 0 ? 1 + random.nextInt(UPLOADED) : 0;
-      String query = asked == 0 ? "" : "version=" + asked;
+      String query = "codebook=swapped" + (asked == 0 ? "" : "&version=" + asked);
       Encoded encoded = json ? client.encodeJson(query, rows) : client.encode(query, rows);
       observed.add(new Observed(begin, asked, encoded));
     }
@@ -94,21 +93,27 @@ class HotSwapIT {
             client
                 .train(
                     String.format(
-                        Locale.ROOT, "activate=always&%s&seed=%d", ServiceClient.SMALL, swap),
+                        Locale.ROOT,
+                        "codebook=swapped&activate=always&%s&seed=%d",
+                        ServiceClient.SMALL,
+                        swap),
                     TRAINING)
                 .path("version")
                 .asInt();
       } else if (swap % 10 == 9) {
         byte[] file = Embeddings.safetensors(Embeddings.codebook(D, 100 + swap, 5, 7));
-        version = client.upload("default", file, true).path("version").asInt();
+        version = client.upload("swapped", file, true).path("version").asInt();
       } else {
         version = 1 + swap % UPLOADED;
-        client.activate("default", version);
+        client.activate("swapped", version);
       }
       published.add(version);
-      Encoded next = client.encode("", Arrays.copyOf(ROWS, 1));
+      Encoded next = client.encode("codebook=swapped", Arrays.copyOf(ROWS, 1));
       assertThat(next.version()).as("what is active right after swap %d", swap).isEqualTo(version);
       observed.add(new Observed(0, version, next));
+      // However slow the machine is, the clients meet each version.
+      int met = observed.size() + 4;
+      Await.until("answers to the clients", () -> observed.size() >= met, () -> "");
     }
   }
 
@@ -119,7 +124,7 @@ class HotSwapIT {
     for (Observed one : observed) {
       int version = one.encoded().version();
       if (!codes.containsKey(version)) {
-        Codebook codebook = client.download("default", version);
+        Codebook codebook = client.download("swapped", version);
         fingerprints.put(version, codebook.fingerprint());
         codes.put(version, Embeddings.reference(codebook, ROWS));
       }

@@ -5,7 +5,6 @@ import static dev.semanticid.service.ServiceClient.SMALL;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import java.nio.file.Path;
-import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import org.junit.jupiter.api.AfterAll;
@@ -20,9 +19,8 @@ class JobEventsIT {
   private static final int MOST_OF_A_CLIENT = 16;
 
   /** More than the 5 s that are promised, for a machine that has much to do. */
-  private static final Duration NOTICED = Duration.ofSeconds(20);
-
   private static final float[][] ROWS = Embeddings.rows(600, 16, 1);
+
   private static final String ENDLESS = SMALL.replace("max_steps=30", "max_steps=2000000000");
 
   private static String pipeline = "";
@@ -55,10 +53,7 @@ class JobEventsIT {
     running = train("running");
     queued = train("queued");
     Await.until(
-        "a job runs",
-        Duration.ofSeconds(60),
-        () -> get(running).text().contains("\"state\":\"running\""),
-        service::log);
+        "a job runs", () -> get(running).text().contains("\"state\":\"running\""), service::log);
   }
 
   @AfterAll
@@ -101,8 +96,7 @@ class JobEventsIT {
   }
 
   private void awaitListener(String job, String key) {
-    Await.until(
-        "another listener is let in", NOTICED, () -> listen(job, key), () -> "nobody is let go");
+    Await.until("another listener is let in", () -> listen(job, key), () -> "nobody is let go");
   }
 
   @Test

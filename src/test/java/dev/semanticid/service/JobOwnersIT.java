@@ -8,7 +8,6 @@ import static org.assertj.core.api.Assertions.assertThat;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.time.Duration;
 import java.util.List;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
@@ -91,7 +90,6 @@ class JobOwnersIT {
   private static void awaitState(String location, String state) {
     Await.until(
         "%s is %s".formatted(location, state),
-        Duration.ofSeconds(60),
         () ->
             client
                 .get(location, pipeline)

@@ -9,7 +9,6 @@ import java.io.IOException;
 import java.io.RandomAccessFile;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.time.Duration;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
@@ -103,7 +102,6 @@ class JobsIT {
     }
     Await.until(
         "the oldest jobs are forgotten",
-        Duration.ofSeconds(10),
         () -> client.get("/train").json().path("jobs").size() == 2,
         () -> client.get("/train").text());
     client.get(locations.get(0)).expectProblem(404, "UNKNOWN_JOB");

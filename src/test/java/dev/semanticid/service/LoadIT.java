@@ -6,6 +6,7 @@ import dev.semanticid.core.codebook.Codebook;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.ArrayList;
+import java.util.Locale;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
@@ -14,22 +15,21 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
 /**
- * A steady load of binary batches: every answer right, hardly any garbage per row, and memory that
- * does not grow. How long is a property, because growth shows only in time.
+ * A steady load of binary batches: every answer is right. The garbage per row and the growth of the
+ * memory are printed; {@code -Psoak} judges them over ten minutes, because seconds show the
+ * warm-up.
  */
 class LoadIT {
 
-  private static final int SECONDS = Integer.getInteger("load.seconds", 15);
+  private static final int SECONDS = Integer.getInteger("load.seconds", 5);
   private static final int CLIENTS = 4;
   private static final int D = 512;
   private static final float[][] ROWS = Embeddings.rows(256, D, 3);
   private static final double MOST_BYTES_PER_ROW = 1024;
-
-  /** A short run still sees the compiler's memory come and go. */
-  private static final double MOST_GROWTH = SECONDS >= 300 ? 1.05 : 1.25;
+  private static final double MOST_GROWTH = 1.05;
 
   @Test
-  void encode_steadyBinaryLoad_allocatesLittleAndKeepsItsSize(@TempDir Path folder)
+  void encode_steadyBinaryLoad_isExactAllocatesLittleAndKeepsItsSize(@TempDir Path folder)
       throws ExecutionException, InterruptedException {
     try (ServiceProcess service =
             ServiceProcess.start(folder.resolve("data"), "-Xms256m", "-Xmx256m");
@@ -38,7 +38,7 @@ class LoadIT {
       Codebook codebook = Embeddings.codebook(D, 1, 64, 64, 64);
       client.upload("default", Embeddings.safetensors(codebook), true);
       int[][] expected = Embeddings.reference(codebook, ROWS);
-      load(client, threads, expected, Duration.ofSeconds(Math.max(5, SECONDS / 5)));
+      load(client, threads, expected, Duration.ofSeconds(Math.max(2, SECONDS / 5)));
 
       double bytes = client.metric("jvm_gc_memory_allocated_bytes_total");
       double rows = client.metric("semantic_id_encoded_rows_total");
@@ -49,11 +49,14 @@ class LoadIT {
       double perRow = (client.metric("jvm_gc_memory_allocated_bytes_total") - bytes) / encoded;
       double growth = (double) service.residentBytes() / resident;
       System.out.printf(
-          "%,.0f rows in %d s: %.0f bytes of heap per row, resident %d MiB, × %.3f%n",
-          encoded, SECONDS, perRow, service.residentBytes() >> 20, growth);
+          Locale.ROOT,
+          "%,.0f rows in %d s, resident %d MiB%n",
+          encoded,
+          SECONDS,
+          service.residentBytes() >> 20);
       assertThat(encoded).isPositive();
-      assertThat(perRow).isLessThan(MOST_BYTES_PER_ROW);
-      assertThat(growth).isLessThan(MOST_GROWTH);
+      Soak.judge("bytes of heap per row", perRow, MOST_BYTES_PER_ROW);
+      Soak.judge("growth of the resident size", growth, MOST_GROWTH);
     }
   }
 

@@ -7,7 +7,6 @@ import java.io.IOException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.time.Duration;
 import java.util.Set;
 import java.util.TreeSet;
 import java.util.regex.Pattern;
@@ -46,7 +45,6 @@ class MetricsIT {
     service.client().encode("", ROWS);
     Await.until(
         "a sampled row",
-        Duration.ofSeconds(20),
         () -> service.client().metric("semantic_id_encode_residual_ratio_count") > 0,
         service::log);
     exposition = service.client().get("/actuator/prometheus").expect(200).text();
@@ -113,7 +111,6 @@ class MetricsIT {
     assertThat(client.metric("semantic_id_encode_margin_sum")).isPositive();
     Await.until(
         "a margin of each of three levels for each row",
-        Duration.ofSeconds(20),
         () ->
             client.metric("semantic_id_encode_margin_count")
                 == 3 * client.metric("semantic_id_encode_residual_ratio_count"),
@@ -127,7 +124,6 @@ class MetricsIT {
     double count = client.metric(name + "_count");
     Await.until(
         "sampled rows",
-        Duration.ofSeconds(60),
         () -> {
           client.encode("", rows);
           return client.metric(name + "_count") >= count + 8;

@@ -9,7 +9,6 @@ import java.net.InetAddress;
 import java.net.InetSocketAddress;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
-import java.time.Duration;
 import java.util.HexFormat;
 import java.util.List;
 import java.util.Locale;
@@ -27,7 +26,6 @@ import tools.jackson.databind.json.JsonMapper;
 /** A request can be followed: by its id through answer and log, by its trace through services. */
 class ObservabilityIT {
 
-  private static final Duration LIMIT = Duration.ofSeconds(20);
   private static final String ID = "X-Request-Id";
   private static final float[][] ROWS = Embeddings.rows(3, 16, 4);
   private static final String TRACE = "4bf92f3577b34da6a3ce929d0e0e4736";
@@ -111,7 +109,6 @@ class ObservabilityIT {
     assertThat(broken.json().path("request_id").asString("")).isEqualTo("broken");
     Await.until(
         "a line of the request",
-        LIMIT,
         () -> lines().stream().anyMatch(line -> line.toString().contains("follow-me")),
         service::log);
     JsonNode line =
@@ -133,7 +130,6 @@ class ObservabilityIT {
     encode("traceparent", "00-%s-%s-01".formatted(TRACE, PARENT)).expect(200);
     Await.until(
         "a span of /encode",
-        LIMIT,
         () -> EXPORTED.stream().anyMatch(body -> body.contains("http post /encode")),
         () -> String.join("\n", EXPORTED));
     String body =
@@ -150,7 +146,7 @@ class ObservabilityIT {
     try (ServiceProcess plain =
         ServiceProcess.start(folder.resolve("data"), ServiceProcess.QUICK_START)) {
       plain.client().send("PROPFIND", "/info", new byte[0]).expect(405);
-      Await.until("a line", LIMIT, () -> plain.log().contains("PROPFIND"), plain::log);
+      Await.until("a line", () -> plain.log().contains("PROPFIND"), plain::log);
       assertThat(plain.log()).doesNotContain("{\"@timestamp\"");
       // Where requests are traced, their lines have ids of 32 and 16 digits.
       assertThat(plain.log()).doesNotContainPattern("[0-9a-f]{32}-[0-9a-f]{16}");

@@ -292,7 +292,6 @@ class OpenServiceIT {
       int management = both.managementPort();
       Await.until(
           "readiness",
-          Duration.ofSeconds(60),
           () -> operators.tryGet("/actuator/health/readiness").map(Answer::status).orElse(0) == 200,
           both::log);
       String metrics = "GET /actuator/prometheus HTTP/1.1";

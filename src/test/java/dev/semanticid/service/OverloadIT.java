@@ -43,7 +43,6 @@ class OverloadIT {
   /** Dimension of the codebook {@code wide}, by which a large request takes a while. */
   private static final int WIDE_D = 512;
 
-  private static final Duration LIMIT = Duration.ofSeconds(60);
   private static final float[][] ROWS = Embeddings.rows(3, D, 4);
   private static final byte[] BODY = Embeddings.octets(ROWS);
   private static final Codebook CODEBOOK = Embeddings.codebook(D, 5, 40, 30, 20);
@@ -109,7 +108,6 @@ class OverloadIT {
   private static void awaitAdmitted(ServiceProcess service, int requests, int rows) {
     Await.until(
         String.format(Locale.ROOT, "%d requests of %d rows", requests, rows),
-        LIMIT,
         () ->
             service.client().metric("semantic_id_encode_admitted_requests") == requests
                 && service.client().metric("semantic_id_encode_admitted_rows") == rows,
@@ -324,7 +322,7 @@ class OverloadIT {
             begin(hasty, "/encode", NPY, npy.length));
     List<byte[]> bodies = List.of(json, octets, gzip, npy);
     boolean[] answered = new boolean[4];
-    long end = System.nanoTime() + LIMIT.toNanos();
+    long end = System.nanoTime() + Await.LIMIT.toNanos();
     for (int i = 0; !(answered[0] && answered[1] && answered[2] && answered[3]); i++) {
       assertThat(System.nanoTime()).as("end of all drips").isLessThan(end);
       for (int c = 0; c < 4; c++) {
@@ -370,7 +368,6 @@ class OverloadIT {
     awaitAdmitted(hasty, MOST_REQUESTS, MOST_REQUESTS * ROWS.length);
     Await.until(
         "a place",
-        LIMIT,
         () -> hasty.client().post("/encode", OCTETS, BODY).status() == 200,
         () -> hasty.client().get("/actuator/prometheus").text());
     stopped.forEach(RawConnection::close);
@@ -415,13 +412,11 @@ class OverloadIT {
     double before = abandoned("deadline");
     Await.until(
         "a request that waited too long",
-        LIMIT,
         () -> {
           try (var first = sendLarge();
               var second = sendLarge()) {
             Await.until(
                 "rows that wait",
-                LIMIT,
                 () ->
                     client.metric("semantic_id_encode_waiting_requests") > 0
                         || (first.hasAnswer() && second.hasAnswer()),
@@ -442,7 +437,6 @@ class OverloadIT {
     double before = abandoned("client_gone");
     Await.until(
         "a request whose client has gone",
-        LIMIT,
         () -> {
           try (var first = sendLarge();
               var second = sendLarge()) {
@@ -462,7 +456,6 @@ class OverloadIT {
   private static void awaitReadOrAnswered(RawConnection last) {
     Await.until(
         "three that are under way",
-        LIMIT,
         () -> last.hasAnswer() || client.metric("semantic_id_encode_waiting_requests") >= 3,
         () -> client.get("/actuator/prometheus").text());
   }
@@ -471,7 +464,6 @@ class OverloadIT {
   void encode_smallRequests_areAnsweredWhileLargeOnesAreUnderWay() {
     Await.until(
         "a small answer before the large ones",
-        LIMIT,
         () -> {
           try (var first = sendLarge();
               var second = sendLarge();

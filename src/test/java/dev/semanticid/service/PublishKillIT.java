@@ -5,7 +5,6 @@ import static org.assertj.core.api.Assertions.assertThat;
 import java.nio.file.Path;
 import java.sql.Connection;
 import java.sql.SQLException;
-import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import org.junit.jupiter.api.Test;
@@ -123,10 +122,7 @@ class PublishKillIT {
             + " NOT granted AND database = (SELECT oid FROM pg_database WHERE datname ="
             + " current_database())";
     Await.until(
-        "publishing is held up",
-        Duration.ofSeconds(30),
-        () -> quietly(connection, waiting) != 0,
-        () -> "it is not");
+        "publishing is held up", () -> quietly(connection, waiting) != 0, () -> "it is not");
     return quietly(connection, waiting);
   }
 
@@ -136,7 +132,6 @@ class PublishKillIT {
       statement.execute("SELECT pg_advisory_unlock(1)");
       Await.until(
           "the database notices",
-          Duration.ofSeconds(20),
           () ->
               quietly(connection, "SELECT COUNT(*) FROM pg_stat_activity WHERE pid = " + backend)
                   == 0,

@@ -17,7 +17,7 @@ import java.util.stream.Collectors;
 /** A connection to a service, over which a test sends what bytes it likes, when it likes. */
 final class RawConnection implements AutoCloseable {
 
-  private static final int LIMIT_MS = 60_000;
+  private static final int LIMIT_MS = Math.toIntExact(Await.LIMIT.toMillis());
 
   private final Socket socket;
   private final InputStream in;

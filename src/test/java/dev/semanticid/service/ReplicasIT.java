@@ -9,7 +9,6 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.sql.Connection;
 import java.sql.SQLException;
-import java.time.Duration;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
@@ -30,10 +29,10 @@ import tools.jackson.databind.JsonNode;
 class ReplicasIT {
 
   /** How often an alias moves under load; {@code -Psoak} does it a thousand times. */
-  private static final int MOVES = Integer.getInteger("soak.moves", 100);
+  private static final int MOVES = Integer.getInteger("soak.moves", 30);
 
   /** How long the database is away; {@code -Psoak} takes a minute. */
-  private static final int OUTAGE_SECONDS = Integer.getInteger("soak.outage.seconds", 5);
+  private static final int OUTAGE_SECONDS = Integer.getInteger("soak.outage.seconds", 2);
 
   /** Steps of a training that takes a few seconds. */
   private static final int STEPS = 2_000;
@@ -43,7 +42,7 @@ class ReplicasIT {
   private static final float[][] ROWS = Embeddings.rows(50, D, 2);
 
   /** So long that only a notification can be faster. */
-  private static final String NO_POLLING = "--semantic-id.store.poll-interval=60s";
+  private static final String NO_POLLING = "--semantic-id.store.poll-interval=1h";
 
   private static final String LEASE = "--semantic-id.store.lease=4s";
 
@@ -55,10 +54,9 @@ class ReplicasIT {
     return ServiceProcess.start(dataDir, arguments.toArray(String[]::new));
   }
 
-  private static void awaitVersion(ServiceProcess replica, int version, Duration limit) {
+  private static void awaitVersion(ServiceProcess replica, int version) {
     Await.until(
         String.format(Locale.ROOT, "version %d is served", version),
-        limit,
         () -> served(replica) == version,
         () -> "it is " + served(replica));
   }
@@ -82,7 +80,7 @@ class ReplicasIT {
             start(database, folder.resolve("3"), "--semantic-id.store.poll-interval=500ms")) {
       JsonNode job = one.client().train(ServiceClient.SMALL, TRAINING);
       assertThat(job.path("version").asInt()).isEqualTo(1);
-      awaitVersion(two, 1, Duration.ofSeconds(2));
+      awaitVersion(two, 1);
       Encoded expected = one.client().encode("", ROWS);
       assertThat(two.client().encode("", ROWS).codes()).isDeepEqualTo(expected.codes());
       assertThat(two.client().get("/train/" + job.path("id").asString()).json().path("state"))
@@ -92,7 +90,7 @@ class ReplicasIT {
         statement.execute("DROP TRIGGER codebook_alias_moved ON codebook_alias");
       }
       two.client().train(ServiceClient.SMALL + "&seed=9", TRAINING);
-      awaitVersion(polling, 2, Duration.ofSeconds(2));
+      awaitVersion(polling, 2);
       assertThat(served(one)).as("nobody told it, and it does not ask").isEqualTo(1);
       assertThat(one.client().encode("version=2", ROWS).codes())
           .as("asked for, it is there")
@@ -113,9 +111,10 @@ class ReplicasIT {
         one.client().upload("default", Embeddings.safetensors(codebook), seed == 1);
         expected.add(Embeddings.reference(codebook, ROWS));
       }
-      awaitVersion(two, 1, Duration.ofSeconds(2));
+      awaitVersion(two, 1);
       var over = new AtomicBoolean();
       var seen = new AtomicInteger();
+      var answers = new AtomicInteger();
       var encoders = new ArrayList<Future<?>>();
       for (int i = 0; i < 4; i++) {
         ServiceClient client = (i % 2 == 0 ? one : two).client();
@@ -125,12 +124,18 @@ class ReplicasIT {
                 Encoded got = client.encode("", ROWS);
                 assertThat(got.codes()).isDeepEqualTo(expected.get(got.version() - 1));
                 seen.getAndUpdate(before -> before | 1 << got.version());
+                answers.incrementAndGet();
               }
             }));
       }
       try {
         for (int move = 0; move < MOVES; move++) {
+          int before = answers.get();
           (move % 2 == 0 ? one : two).client().activate("default", 1 + move % 3);
+          if (move < 6) {
+            // However slow the machine is, the clients meet each version.
+            Await.until("answers to the clients", () -> answers.get() > before + 8, () -> "");
+          }
         }
       } finally {
         over.set(true);
@@ -140,8 +145,8 @@ class ReplicasIT {
       }
       assertThat(seen).as("versions served").hasValue(0b1110);
       int last = 1 + (MOVES - 1) % 3;
-      awaitVersion(one, last, Duration.ofSeconds(2));
-      awaitVersion(two, last, Duration.ofSeconds(2));
+      awaitVersion(one, last);
+      awaitVersion(two, last);
     }
   }
 
@@ -160,7 +165,6 @@ class ReplicasIT {
   private static void awaitProgress(ServiceProcess replica, String job) {
     Await.until(
         "the job has a checkpoint behind it",
-        Duration.ofSeconds(30),
         () -> replica.client().get(job).json().path("progress").path("step").asInt() > 100,
         () -> replica.client().get(job).text());
   }
@@ -226,7 +230,6 @@ class ReplicasIT {
         assertThat(one.client().fingerprint("paused", 1)).isEqualTo(undisturbed);
         Await.until(
             "the one that was paused gives up",
-            Duration.ofSeconds(20),
             () -> two.log().contains("this process does not hold job"),
             two::log);
         assertThat(one.client().get("/codebooks/paused").json().path("versions").size())
@@ -313,10 +316,7 @@ class ReplicasIT {
             server.startAgain();
           }
           Await.until(
-              "the database answers",
-              Duration.ofSeconds(15),
-              () -> client.get("/codebooks").status() == 200,
-              replica::log);
+              "the database answers", () -> client.get("/codebooks").status() == 200, replica::log);
           JsonNode done = client.awaitJob(job);
           assertThat(done.path("state").asString()).as(done.toString()).isEqualTo("succeeded");
           assertThat(client.fingerprint("other", 1))
@@ -324,7 +324,7 @@ class ReplicasIT {
         } finally {
           over.set(true);
         }
-        assertThat(encoder.get()).isGreaterThan(100);
+        assertThat(encoder.get()).isPositive();
         client.train(ServiceClient.SMALL + "&seed=5", TRAINING);
         assertThat(client.encode("", ROWS).version()).isEqualTo(2);
       }

@@ -3,38 +3,30 @@ package dev.semanticid.service;
 import static dev.semanticid.service.ServiceClient.SMALL;
 import static org.assertj.core.api.Assertions.assertThat;
 
-import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
-import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
-import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.api.extension.ExtendWith;
 import tools.jackson.databind.JsonNode;
 
 /** {@code GET /codebooks/{name}/reports}: two versions side by side. */
+@ExtendWith(SharedService.Provider.class)
 class ReportsIT {
 
   private static final int D = 16;
   private static final float[][] ROWS = Embeddings.rows(600, D, 1);
 
-  private static ServiceProcess service;
   private static ServiceClient client;
 
   /** Versions: two trained ones with rows held out, one of another shape, one uploaded. */
   @BeforeAll
-  static void start(@TempDir Path folder) {
-    service = ServiceProcess.start(folder.resolve("data"));
-    client = service.client();
+  static void start(SharedService shared) {
+    client = shared.client();
     client.train("codebook=side&holdout_fraction=0.1&" + SMALL, ROWS);
     client.train("codebook=side&holdout_fraction=0.2&seed=9&" + SMALL, ROWS);
     client.train("codebook=side&codebook_width=4,16", ROWS);
     client.upload("side", Embeddings.safetensors(Embeddings.codebook(D, 1, 8, 8)), false);
-  }
-
-  @AfterAll
-  static void stop() {
-    service.close();
   }
 
   private static JsonNode reports(String from, String to) {

@@ -30,7 +30,7 @@ import tools.jackson.databind.JsonNode;
 class ResumeIT {
 
   /** How often the service is killed during a job; {@code -Psoak} does it fifty times. */
-  private static final int KILLS = Integer.getInteger("soak.kills", 2) / 2;
+  private static final int KILLS = Math.max(1, Integer.getInteger("soak.kills", 1) / 2);
 
   private static final int D = 64;
   private static final int N = 20_000;
@@ -92,6 +92,13 @@ class ResumeIT {
     }
   }
 
+  private static void awaitSteps(ServiceClient client, String job) {
+    Await.until(
+        "steps",
+        () -> client.get(job).json().path("progress").path("step").asInt() > 3,
+        () -> client.get(job).text());
+  }
+
   @ParameterizedTest
   @ValueSource(booleans = {true, false})
   void training_killedAtRandomMoments_endsAsUndisturbed(boolean layerWise, @TempDir Path temp)
@@ -116,12 +123,18 @@ class ResumeIT {
                   request.replace("{\"codebook\"", "{\"activate\": \"never\", \"codebook\""))
               .expect(202)
               .header("Location");
+      boolean continued = false;
       for (int kill = 0; kill < KILLS; kill++) {
-        Await.pass(Duration.ofMillis(random.nextInt(1200)));
+        if (kill == 0) {
+          // At least once in the middle, however fast the machine is.
+          awaitSteps(client, job);
+        }
+        Await.pass(Duration.ofMillis(random.nextInt(kill == 0 ? 100 : 1200)));
         service.kill();
         service.close();
         service = start(folder);
         current.set(service.client());
+        continued |= service.log().contains("goes on");
       }
       JsonNode done = service.client().awaitJob(job);
       prober.over.set(true);
@@ -132,7 +145,7 @@ class ResumeIT {
       assertThat(service.client().fingerprint("default", 2))
           .isEqualTo(service.client().fingerprint("undisturbed", 1));
       assertThat(done.path("report")).isEqualTo(undisturbed.path("report"));
-      assertThat(service.log()).contains("goes on");
+      assertThat(continued).as("a job goes on").isTrue();
     } finally {
       service.close();
     }
@@ -238,11 +251,7 @@ class ResumeIT {
               .post("/train", training(rows, true).replace("900", "900000"))
               .expect(202)
               .header("Location");
-      Await.until(
-          "steps",
-          Duration.ofSeconds(20),
-          () -> service.client().get(job).json().path("progress").path("step").asInt() > 3,
-          () -> service.client().get(job).text());
+      awaitSteps(service.client(), job);
       service.kill();
     }
     Files.write(rows, Embeddings.npy(Embeddings.rows(N, D, 9)));
@@ -271,7 +280,6 @@ class ResumeIT {
         String location = job;
         Await.until(
             "the job is running",
-            Duration.ofSeconds(20),
             () -> client.get(location).json().path("state").asString().equals("running"),
             () -> client.get(location).text());
         service.kill();

@@ -5,7 +5,6 @@ import java.io.UncheckedIOException;
 import java.net.URI;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.time.Duration;
 import java.util.List;
 import java.util.Locale;
 import java.util.Optional;
@@ -36,7 +35,6 @@ public final class S3Server implements AutoCloseable {
   /** What requests are signed with. */
   public static final String SECRET_KEY = "test-secret-key";
 
-  private static final Duration START_LIMIT = Duration.ofSeconds(60);
   private static final Pattern STARTED =
       Pattern.compile("Started .*ServerConnector.*\\{127\\.0\\.0\\.1:(\\d+)}");
   private static final AtomicInteger LOGS = new AtomicInteger();
@@ -98,7 +96,6 @@ public final class S3Server implements AutoCloseable {
       try {
         Await.until(
             "start of the S3 server",
-            START_LIMIT,
             () -> {
               if (!process.isAlive()) {
                 throw new AssertionError("the S3 server ended; its log:\n" + read(log));

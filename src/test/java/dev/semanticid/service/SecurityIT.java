@@ -6,7 +6,6 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.time.Duration;
 import java.time.Instant;
 import java.util.ArrayList;
 import java.util.Arrays;
@@ -30,7 +29,6 @@ class SecurityIT {
 
   private static final float[][] ROWS = Embeddings.rows(600, 16, 1);
   private static final List<String> SCOPES = List.of("encode", "train", "admin");
-  private static final Duration NOTICED = Duration.ofSeconds(20);
 
   /** Who may send what is mapped, exactly: {@code open}, {@code any}, or one of the scopes. */
   static final Map<String, String> ACCESS =
@@ -132,7 +130,6 @@ class SecurityIT {
   private static JsonNode awaitJob(String location) {
     Await.until(
         "the end of " + location,
-        Duration.ofSeconds(60),
         () ->
             !List.of("queued", "running")
                 .contains(
@@ -614,7 +611,6 @@ class SecurityIT {
   private static void awaitStatus(ServiceProcess service, String key, int status) {
     Await.until(
         String.format(Locale.ROOT, "status %d of a key", status),
-        NOTICED,
         () -> service.client().get("/info", bearer(key)).status() == status,
         service::log);
   }
@@ -622,7 +618,6 @@ class SecurityIT {
   private static void awaitLog(ServiceProcess service, String sentence) {
     Await.until(
         "'%s' in the log".formatted(sentence),
-        NOTICED,
         () -> service.log().contains(sentence),
         service::log);
   }

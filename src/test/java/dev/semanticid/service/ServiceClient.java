@@ -16,7 +16,6 @@ import java.net.http.HttpResponse.BodyHandlers;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.nio.charset.StandardCharsets;
-import java.time.Duration;
 import java.util.Arrays;
 import java.util.HashMap;
 import java.util.List;
@@ -37,13 +36,11 @@ final class ServiceClient implements AutoCloseable {
   static final String SMALL =
       "codebook_width=8&init_buffer_size=64&batch_size=128&max_steps=30&num_hierarchies=3";
 
-  private static final Duration LIMIT = Duration.ofSeconds(30);
-
   private final IntSupplier port;
   private final HttpClient http =
       HttpClient.newBuilder()
           .version(HttpClient.Version.HTTP_1_1)
-          .connectTimeout(Duration.ofSeconds(5))
+          .connectTimeout(Await.LIMIT)
           .build();
 
   /** Speaks to a port that is asked for whenever it is needed. */
@@ -125,7 +122,7 @@ final class ServiceClient implements AutoCloseable {
     HttpRequest.Builder request =
         HttpRequest.newBuilder(
                 URI.create(String.format(Locale.ROOT, "http://127.0.0.1:%d%s", port(), path)))
-            .timeout(LIMIT)
+            .timeout(Await.LIMIT)
             .method(
                 method,
                 body.length == 0 ? BodyPublishers.noBody() : BodyPublishers.ofByteArray(body));
@@ -230,7 +227,6 @@ final class ServiceClient implements AutoCloseable {
   JsonNode awaitJob(String location) {
     Await.until(
         "the end of " + location,
-        Duration.ofSeconds(60),
         () ->
             !List.of("queued", "running")
                 .contains(get(location).expect(200).json().path("state").asString()),

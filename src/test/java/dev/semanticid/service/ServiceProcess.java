@@ -7,7 +7,6 @@ import java.net.InetAddress;
 import java.net.ServerSocket;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.time.Duration;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
@@ -32,7 +31,6 @@ final class ServiceProcess implements AutoCloseable {
   /** Starts in half the time; for tests of what is kept, not of what is computed. */
   static final String QUICK_START = "-XX:TieredStopAtLevel=1";
 
-  private static final Duration START_LIMIT = Duration.ofSeconds(60);
   private static final AtomicInteger LOGS = new AtomicInteger();
   private static final Pattern LISTENING = Pattern.compile("Tomcat started on port (\\d+)");
   private static @Nullable Path extracted;
@@ -200,7 +198,6 @@ final class ServiceProcess implements AutoCloseable {
     try {
       Await.until(
           probe + " of the service",
-          START_LIMIT,
           () -> {
             if (!process.isAlive()) {
               throw new AssertionError(
@@ -241,7 +238,6 @@ final class ServiceProcess implements AutoCloseable {
   private int awaitPort(int index) {
     Await.until(
         "a web server of the service",
-        START_LIMIT,
         () -> port(index).isPresent() || !process.isAlive(),
         this::logTail);
     return port(index)
@@ -316,7 +312,7 @@ final class ServiceProcess implements AutoCloseable {
   /** Waits for its end; returns the exit status. */
   int awaitExit() {
     try {
-      if (!process.waitFor(60, TimeUnit.SECONDS)) {
+      if (!process.waitFor(Await.LIMIT.toSeconds(), TimeUnit.SECONDS)) {
         throw new AssertionError("the service does not end; its log ends:\n" + logTail());
       }
       return process.exitValue();

@@ -17,7 +17,6 @@ import java.io.RandomAccessFile;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.time.Duration;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.LinkedHashMap;
@@ -367,7 +366,6 @@ class SourcesIT {
     }
     Await.until(
         "rows are encoded",
-        Duration.ofSeconds(20),
         () -> client.get(locations.getFirst()).json().path("progress").path("rows").asInt() > 0,
         () -> client.get(locations.getFirst()).text());
     JsonNode progress = client.get(locations.getFirst()).json().path("progress");

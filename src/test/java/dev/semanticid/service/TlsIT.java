@@ -62,7 +62,6 @@ class TlsIT {
     var last = new AtomicReference<>("nothing");
     Await.until(
         "an answer by a certificate",
-        Duration.ofSeconds(60),
         () -> {
           try {
             // Trusts that certificate and no other.

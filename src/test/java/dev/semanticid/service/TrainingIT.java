@@ -12,7 +12,6 @@ import java.io.IOException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.time.Duration;
 import java.time.Instant;
 import java.util.ArrayList;
 import java.util.Arrays;
@@ -79,7 +78,6 @@ class TrainingIT {
   private static void awaitState(String location, String state) {
     Await.until(
         location + " is " + state,
-        Duration.ofSeconds(30),
         () -> state(location).equals(state),
         () -> client.get(location).text());
   }
@@ -337,7 +335,6 @@ class TrainingIT {
     try {
       Await.until(
           "progress",
-          Duration.ofSeconds(30),
           () -> client.get(location).json().path("progress").path("step").asInt(0) > 1,
           () -> client.get(location).text());
       JsonNode job = client.get(location).json();

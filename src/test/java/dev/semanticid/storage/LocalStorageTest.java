@@ -311,7 +311,7 @@ class LocalStorageTest {
   }
 
   @Test
-  @Timeout(60)
+  @Timeout(120)
   void find_hostileGlobs_comeToAnEnd() throws IOException {
     write("a".repeat(250) + "c", new byte[1]);
     for (String glob : List.of("*".repeat(200) + "b", "*a".repeat(12) + "b", "{*a,*}".repeat(80))) {

@@ -121,9 +121,9 @@ class S3StorageTest {
 
   @Test
   void find_moreThanAPage_findsAll() {
-    for (int i = 0; i < 1005; i++) {
-      server.put(BUCKET, String.format(Locale.ROOT, "pages/%04d", i), new byte[0]);
-    }
+    IntStream.range(0, 1005)
+        .parallel()
+        .forEach(i -> server.put(BUCKET, String.format(Locale.ROOT, "pages/%04d", i), new byte[0]));
     assertThat(storage.find("s3://vectors/pages/*"))
         .extracting(DataFile::uri)
         .containsExactlyElementsOf(
@@ -308,7 +308,7 @@ class S3StorageTest {
           () -> nowhere.find("s3://vectors/x"),
           "http://127.0.0.1:" + port,
           "refused");
-      assertThat(Duration.ofNanos(System.nanoTime() - start)).isLessThan(Duration.ofSeconds(15));
+      assertThat(Duration.ofNanos(System.nanoTime() - start)).isLessThan(Duration.ofMinutes(2));
     }
   }
 

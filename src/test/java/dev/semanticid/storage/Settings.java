@@ -13,7 +13,7 @@ import software.amazon.awssdk.auth.credentials.AwsCredentialsProvider;
 import software.amazon.awssdk.auth.credentials.StaticCredentialsProvider;
 
 /** Storage as settings make it. */
-final class Settings {
+public final class Settings {
 
   private Settings() {}
 
@@ -33,7 +33,7 @@ final class Settings {
   }
 
   /** Storage of this machine alone. */
-  static Storage local(@Nullable Path dataRoot) {
+  public static Storage local(@Nullable Path dataRoot) {
     return storage(of(dataRoot), credentials("unused", "unused"));
   }
 

@@ -15,11 +15,13 @@ import java.util.Locale;
 import java.util.Map;
 import java.util.SplittableRandom;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.parallel.Isolated;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.ValueSource;
 
 /** What a codebook refuses, and that its fingerprint covers exactly what decides codes. */
+@Isolated("it sets the locale")
 class CodebookTest {
 
   private static final CodebookSettings NORMALIZED = new CodebookSettings(true);

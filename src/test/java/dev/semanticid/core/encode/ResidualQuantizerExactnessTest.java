@@ -2,6 +2,7 @@ package dev.semanticid.core.encode;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import dev.semanticid.Trials;
 import dev.semanticid.core.codebook.Codebook;
 import dev.semanticid.core.codebook.CodebookSettings;
 import dev.semanticid.core.codebook.Provenance;
@@ -31,6 +32,7 @@ public class ResidualQuantizerExactnessTest {
   private final List<ComputeBackend> backends = TestBackends.start();
   private final List<ComputeBackend> screening = TestBackends.startScreening(2, 6, 30, 126, 254);
   private final WorkerPool two = new WorkerPool(2, "test");
+  private int turn;
 
   /** One codebook shape; all widths and dimensions are meant to be awkward for something. */
   public record Shape(
@@ -61,6 +63,11 @@ public class ResidualQuantizerExactnessTest {
     two.close();
   }
 
+  /** Enough rows that each kind of adversarial rows is among them. */
+  private static int trials(int rows) {
+    return Math.min(rows, Math.max(60, Trials.of(rows)));
+  }
+
   static Stream<Shape> shapes() {
     var shapes = new ArrayList<Shape>();
     for (boolean normalize : new boolean[] {true, false}) {
@@ -83,7 +90,7 @@ public class ResidualQuantizerExactnessTest {
   void encode_randomAndAdversarialRows_agreesWithReference(Shape shape) {
     var random = new SplittableRandom(7);
     Codebook codebook = randomCodebook(shape, random);
-    int n = shape.dimension() > 300 ? 3000 : 4500;
+    int n = trials(shape.dimension() > 300 ? 3000 : 4500);
     float[] rows = new AdversarialRows(codebook, random).make(n);
     int[] expected = new ReferenceQuantizer(codebook).encodeAll(rows, n);
     for (ComputeBackend backend : backends) {
@@ -101,7 +108,7 @@ public class ResidualQuantizerExactnessTest {
   @MethodSource("weightedShapes")
   void encode_withWeights_agreesWithReference(Shape shape) {
     var random = new SplittableRandom(9);
-    int n = shape.dimension() > 300 ? 400 : 1500;
+    int n = trials(shape.dimension() > 300 ? 400 : 1500);
     assertEveryPlan(shape, randomCodebook(shape, random), n, random);
   }
 
@@ -117,7 +124,7 @@ public class ResidualQuantizerExactnessTest {
   @MethodSource("beamShapes")
   void encode_byBeam_agreesWithReference(Shape shape) {
     var random = new SplittableRandom(10);
-    int n = shape.dimension() > 300 ? 60 : 240;
+    int n = trials(shape.dimension() > 300 ? 60 : 240);
     assertEveryPlan(shape, randomCodebook(shape, random), n, random);
   }
 
@@ -136,7 +143,7 @@ public class ResidualQuantizerExactnessTest {
     }
     Codebook codebook =
         Codebook.of(apart.settings(), shape.dimension(), levels, Provenance.UNKNOWN);
-    assertEveryPlan(shape, codebook, shape.dimension() > 300 ? 30 : 120, random);
+    assertEveryPlan(shape, codebook, trials(shape.dimension() > 300 ? 30 : 120), random);
   }
 
   private void assertEveryPlan(Shape shape, Codebook codebook, int n, SplittableRandom random) {
@@ -156,7 +163,7 @@ public class ResidualQuantizerExactnessTest {
   void encode_screened_agreesWithReference(Shape shape) {
     var random = new SplittableRandom(8);
     Codebook codebook = randomCodebook(shape, random);
-    int n = shape.dimension() > 300 ? 400 : 1500;
+    int n = trials(shape.dimension() > 300 ? 400 : 1500);
     float[] rows = new AdversarialRows(codebook, random).make(n);
     int[] expected = new ReferenceQuantizer(codebook).encodeAll(rows, n);
     for (ComputeBackend backend : screening) {
@@ -173,6 +180,9 @@ public class ResidualQuantizerExactnessTest {
       long budget,
       float[] rows,
       int[] expected) {
+    if (!Trials.takes(turn++, 7)) {
+      return;
+    }
     try (var quantizer = new ResidualQuantizer(codebook, backend, two, budget, Screening.ALWAYS)) {
       int[] codes = quantizer.encode(VectorBatch.of(rows, shape.dimension()));
       assertSameRows(shape, backend.device() + "/" + quantizer.plan(), rows, codes, expected);
