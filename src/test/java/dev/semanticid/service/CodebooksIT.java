@@ -74,12 +74,12 @@ class CodebooksIT {
     client.train(
         "codebook=moving&embedding_model=m&" + ServiceClient.SMALL, Embeddings.rows(600, D, 1));
     byte[] file = client.safetensors("moving", 1);
-    JsonNode moved = client.upload("moved", file, true);
-    assertThat(client.safetensors("moved", 1)).isEqualTo(file);
+    JsonNode moved = client.upload("copied", file, true);
+    assertThat(client.safetensors("copied", 1)).isEqualTo(file);
     assertThat(moved.path("fingerprint").asString()).isEqualTo(client.fingerprint("moving", 1));
     assertThat(moved.path("embedding_model").asString()).isEqualTo("m");
     assertThat(moved.path("provenance").path("seed").asString()).isEqualTo("42");
-    assertThat(client.encode("codebook=moved", ROWS).codes())
+    assertThat(client.encode("codebook=copied", ROWS).codes())
         .isDeepEqualTo(client.encode("codebook=moving", ROWS).codes());
   }
 

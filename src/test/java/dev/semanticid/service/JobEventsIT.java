@@ -18,7 +18,6 @@ class JobEventsIT {
 
   private static final int MOST_OF_A_CLIENT = 16;
 
-  /** More than the 5 s that are promised, for a machine that has much to do. */
   private static final float[][] ROWS = Embeddings.rows(600, 16, 1);
 
   private static final String ENDLESS = SMALL.replace("max_steps=30", "max_steps=2000000000");
