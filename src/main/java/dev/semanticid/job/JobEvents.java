@@ -3,6 +3,7 @@ package dev.semanticid.job;
 import dev.semanticid.problem.ProblemCode;
 import dev.semanticid.problem.ProblemException;
 import java.io.IOException;
+import java.io.UncheckedIOException;
 import java.time.Duration;
 import java.util.HashSet;
 import java.util.Locale;
@@ -74,6 +75,7 @@ public class JobEvents implements SmartLifecycle {
     add(listener);
     listener.emitter.onError(thrown -> listener.gone.countDown());
     listener.emitter.onCompletion(listener.gone::countDown);
+    listener.begin();
     listener.thread.start();
     return listener.emitter;
   }
@@ -127,6 +129,18 @@ public class JobEvents implements SmartLifecycle {
       this.events = events;
     }
 
+    /**
+     * Leaves the first event for the thread of the request. That thread then writes the headers,
+     * before any other thread can write: filters still change them while it returns.
+     */
+    private void begin() {
+      try {
+        emitter.send(SseEmitter.event().data(json.writeValueAsString(first.body())));
+      } catch (IOException e) {
+        throw new UncheckedIOException(e);
+      }
+    }
+
     private void run() {
       try {
         tell();
@@ -142,8 +156,8 @@ public class JobEvents implements SmartLifecycle {
     }
 
     private void tell() throws IOException, InterruptedException {
-      String told = "";
-      long toldAt = 0;
+      String told = json.writeValueAsString(first.body());
+      long toldAt = System.nanoTime();
       for (Event event = first; event != null; event = next()) {
         String now = json.writeValueAsString(event.body());
         if (!now.equals(told)) {
