@@ -10,6 +10,7 @@ import java.math.BigDecimal;
 import java.nio.charset.StandardCharsets;
 import java.time.Duration;
 import java.util.Arrays;
+import java.util.Locale;
 import java.util.SplittableRandom;
 import java.util.StringJoiner;
 import org.openjdk.jmh.annotations.Benchmark;
@@ -116,7 +117,8 @@ public class JsonParsingBenchmark {
   private static void requireSame(float[] expected, float[] actual) {
     if (!Arrays.equals(expected, actual)) {
       throw new IllegalStateException(
-          "component %d is read wrongly".formatted(Arrays.mismatch(expected, actual)));
+          String.format(
+              Locale.ROOT, "component %d is read wrongly", Arrays.mismatch(expected, actual)));
     }
   }
 

@@ -28,6 +28,7 @@ import java.lang.foreign.ValueLayout;
 import java.util.Arrays;
 import java.util.Collections;
 import java.util.List;
+import java.util.Locale;
 import java.util.Objects;
 import java.util.SplittableRandom;
 import java.util.stream.IntStream;
@@ -116,8 +117,11 @@ public final class GpuCheck {
     tell(
         name.substring(name.lastIndexOf('.') + 1),
         summary.getTotalFailureCount() == 0 && summary.getTestsSucceededCount() > 0,
-        "%d of %d tests passed"
-            .formatted(summary.getTestsSucceededCount(), summary.getTestsFoundCount()));
+        String.format(
+            Locale.ROOT,
+            "%d of %d tests passed",
+            summary.getTestsSucceededCount(),
+            summary.getTestsFoundCount()));
     summary
         .getFailures()
         .forEach(failure ->
@@ -169,11 +173,18 @@ public final class GpuCheck {
                         LEVELS * (row + 1)))
                 .count();
         tell(
-            "%s rows of d=%d, adversarial: that differ from the float64 reference"
-                .formatted(normalize ? "normalised" : "raw", d),
+            String.format(
+                Locale.ROOT,
+                "%s rows of d=%d, adversarial: that differ from the float64 reference",
+                normalize ? "normalised" : "raw",
+                d),
             differ == 0 && quantizer.plan().equals("device"),
-            "%d of %d; %.1f%% of decisions left to the loop"
-                .formatted(differ, n, 100.0 * quantizer.rescoredDecisions() / (LEVELS * n)));
+            String.format(
+                Locale.ROOT,
+                "%d of %d; %.1f%% of decisions left to the loop",
+                differ,
+                n,
+                100.0 * quantizer.rescoredDecisions() / (LEVELS * n)));
       }
     }
   }
@@ -186,16 +197,17 @@ public final class GpuCheck {
     tell(
         "pinned copies to the device",
         true,
-        "%.1f GB/s, %,.0f rows/s".formatted(copies * 4 * d / 1e9, copies));
+        String.format(Locale.ROOT, "%.1f GB/s, %,.0f rows/s", copies * 4 * d / 1e9, copies));
     var seen = new Seen(backend);
     try (var quantizer = new ResidualQuantizer(codebook(d, true), seen, pool, Long.MAX_VALUE)) {
       VectorBatch batch = VectorBatch.of(vectors, d);
       quantizer.encode(batch, codes);
       double rate = n / median(() -> quantizer.encode(batch, codes));
       tell(
-          "host to codes, %,d rows of %d, 3 × 256".formatted(n, d),
+          String.format(Locale.ROOT, "host to codes, %,d rows of %d, 3 × 256", n, d),
           true,
-          "%,.0f rows/s, %.0f%% of the copies' rate".formatted(rate, 100 * rate / copies));
+          String.format(
+              Locale.ROOT, "%,.0f rows/s, %.0f%% of the copies' rate", rate, 100 * rate / copies));
       fromDevice((CudaEncoder) Objects.requireNonNull(seen.encoder), vectors, n, d, codes);
     }
   }
@@ -219,7 +231,11 @@ public final class GpuCheck {
         tell(
             "float32 products alone",
             true,
-            "%.1f TFLOP/s, %,.0f rows/s".formatted(multiplied * 2 * d * width / 1e12, multiplied));
+            String.format(
+                Locale.ROOT,
+                "%.1f TFLOP/s, %,.0f rows/s",
+                multiplied * 2 * d * width / 1e12,
+                multiplied));
         double rate =
             n
                 / median(() -> {
@@ -227,9 +243,13 @@ public final class GpuCheck {
                   driver.synchronize(lane.stream());
                 });
         tell(
-            "device to codes, %,d rows of %d, 3 × 256".formatted(n, d),
+            String.format(Locale.ROOT, "device to codes, %,d rows of %d, 3 × 256", n, d),
             true,
-            "%,.0f rows/s, %.0f%% of the products' rate".formatted(rate, 100 * rate / multiplied));
+            String.format(
+                Locale.ROOT,
+                "%,.0f rows/s, %.0f%% of the products' rate",
+                rate,
+                100 * rate / multiplied));
         MemorySegment host = lane.host(4L * LEVELS * n);
         driver.copyToHost(host, codes, 4L * LEVELS * n, lane.stream());
         driver.synchronize(lane.stream());
@@ -243,7 +263,7 @@ public final class GpuCheck {
         tell(
             "codes of these rows, left open by the device or wrong",
             wrong == 0,
-            "%.3f%%, %d".formatted(100.0 * open / (LEVELS * n), wrong));
+            String.format(Locale.ROOT, "%.3f%%, %d", 100.0 * open / (LEVELS * n), wrong));
       });
     }
   }
@@ -288,10 +308,15 @@ public final class GpuCheck {
       trainer.train(source, TrainingListener.NONE);
       double seconds = (System.nanoTime() - began) / 1e9;
       tell(
-          "training 3 × 256 on %,d rows of %d".formatted(n, d),
+          String.format(Locale.ROOT, "training 3 × 256 on %,d rows of %d", n, d),
           true,
-          "%.1f s, %,d steps of %,d rows, %,.0f rows/s"
-              .formatted(seconds, steps, BATCH, (double) steps * BATCH / seconds));
+          String.format(
+              Locale.ROOT,
+              "%.1f s, %,d steps of %,d rows, %,.0f rows/s",
+              seconds,
+              steps,
+              BATCH,
+              (double) steps * BATCH / seconds));
     }
   }
 
