@@ -115,6 +115,7 @@ public class JobEvents implements SmartLifecycle {
 
     private final String client;
     private final Event first;
+    private final String firstSent;
     private final Supplier<Event> events;
     private final SseEmitter emitter = new SseEmitter(0L);
 
@@ -126,6 +127,7 @@ public class JobEvents implements SmartLifecycle {
     Listener(String client, Event first, Supplier<Event> events) {
       this.client = client;
       this.first = first;
+      this.firstSent = json.writeValueAsString(first.body());
       this.events = events;
     }
 
@@ -135,7 +137,7 @@ public class JobEvents implements SmartLifecycle {
      */
     private void begin() {
       try {
-        emitter.send(SseEmitter.event().data(json.writeValueAsString(first.body())));
+        emitter.send(SseEmitter.event().data(firstSent));
       } catch (IOException e) {
         throw new UncheckedIOException(e);
       }
@@ -156,7 +158,7 @@ public class JobEvents implements SmartLifecycle {
     }
 
     private void tell() throws IOException, InterruptedException {
-      String told = json.writeValueAsString(first.body());
+      String told = firstSent;
       long toldAt = System.nanoTime();
       for (Event event = first; event != null; event = next()) {
         String now = json.writeValueAsString(event.body());

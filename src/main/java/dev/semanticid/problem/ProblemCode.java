@@ -1,6 +1,6 @@
 package dev.semanticid.problem;
 
-/** The stable codes of problems. What a transport makes of them is said there. */
+/** The stable codes of problems. Each transport maps them to statuses of its own. */
 public enum ProblemCode {
   /** A request whose head the server cannot read. */
   MALFORMED_REQUEST,

@@ -96,7 +96,7 @@ class ArchitectureTest {
             "problem",
             "settings",
             "core");
-    rooms.put("codebook", features.stream().filter(room -> !room.equals("codebook")).toList());
+    rooms.put("codebook", features);
     rooms.put("encode", features);
     rooms.put("train", features);
     rooms.put("bulk", features);

@@ -8,6 +8,7 @@ import java.io.ByteArrayInputStream;
 import java.io.IOException;
 import java.nio.file.Path;
 import java.time.Duration;
+import java.util.HashMap;
 import java.util.Map;
 import org.springframework.boot.context.properties.bind.Binder;
 import org.springframework.boot.context.properties.source.MapConfigurationPropertySource;
@@ -18,13 +19,19 @@ public final class ScratchFixture implements AutoCloseable {
   private final DataDirectory directory;
   private final ScratchSpace space;
 
-  public ScratchFixture(Path folder) {
-    SemanticIdProperties properties =
-        new Binder(
-                new MapConfigurationPropertySource(
-                    Map.of("semantic-id.data-dir", folder.toString())))
-            .bind("semantic-id", SemanticIdProperties.class)
-            .get();
+  /**
+   * @param folder becomes the data directory
+   * @param settings of {@code semantic-id.scratch}, each as {@code name=value}
+   */
+  public ScratchFixture(Path folder, String... settings) {
+    var values = new HashMap<String, String>(Map.of("semantic-id.data-dir", folder.toString()));
+    for (String setting : settings) {
+      String[] nameAndValue = setting.split("=", 2);
+      values.put("semantic-id.scratch." + nameAndValue[0], nameAndValue[1]);
+    }
+    var properties =
+        new Binder(new MapConfigurationPropertySource(values))
+            .bindOrCreate("semantic-id", SemanticIdProperties.class);
     directory = new DataDirectory(properties);
     space = new ScratchSpace(directory, properties, new SimpleMeterRegistry());
   }

@@ -5,22 +5,15 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import dev.semanticid.problem.ProblemCode;
 import dev.semanticid.problem.ProblemException;
-import dev.semanticid.settings.SemanticIdProperties;
-import dev.semanticid.store.DataDirectory;
-import io.micrometer.core.instrument.simple.SimpleMeterRegistry;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
-import java.util.HashMap;
 import java.util.List;
-import java.util.Map;
 import java.util.Set;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
-import org.springframework.boot.context.properties.bind.Binder;
-import org.springframework.boot.context.properties.source.MapConfigurationPropertySource;
 
 /** Space is reserved before it is written, within a bound, and comes back with the file. */
 class ScratchSpaceTest {
@@ -28,26 +21,18 @@ class ScratchSpaceTest {
   private static final long MB = 1 << 20;
 
   @TempDir private Path data;
-  private final List<DataDirectory> opened = new ArrayList<>();
+  private final List<ScratchFixture> opened = new ArrayList<>();
 
   private ScratchSpace scratch(String... settings) {
-    var values = new HashMap<String, String>(Map.of("semantic-id.data-dir", data.toString()));
-    for (String setting : settings) {
-      String[] nameAndValue = setting.split("=", 2);
-      values.put("semantic-id.scratch." + nameAndValue[0], nameAndValue[1]);
-    }
-    var properties =
-        new Binder(new MapConfigurationPropertySource(values))
-            .bindOrCreate("semantic-id", SemanticIdProperties.class);
-    var directory = new DataDirectory(properties);
-    opened.add(directory);
-    return new ScratchSpace(directory, properties, new SimpleMeterRegistry());
+    var fixture = new ScratchFixture(data, settings);
+    opened.add(fixture);
+    return fixture.space();
   }
 
   @AfterEach
   void close() throws IOException {
-    for (DataDirectory directory : opened) {
-      directory.close();
+    for (ScratchFixture fixture : opened) {
+      fixture.close();
     }
   }
 

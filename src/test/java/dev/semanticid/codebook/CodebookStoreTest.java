@@ -17,7 +17,6 @@ import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
-import tools.jackson.databind.json.JsonMapper;
 
 /** Every operation of the store, each of which must do with one connection. */
 class CodebookStoreTest {
@@ -28,7 +27,7 @@ class CodebookStoreTest {
   @BeforeEach
   void open(@TempDir Path folder) {
     database = new OneConnection(folder);
-    store = new CodebookStore(database.jdbc(), database.transactions(), new JsonMapper());
+    store = StorePublisher.store(database.dataSource());
   }
 
   @AfterEach

@@ -7,6 +7,7 @@ import dev.semanticid.job.Job.State;
 import dev.semanticid.problem.ProblemCode;
 import dev.semanticid.problem.ProblemException;
 import dev.semanticid.security.Client;
+import dev.semanticid.service.Schema;
 import dev.semanticid.settings.SemanticIdProperties;
 import dev.semanticid.store.Replica;
 import io.micrometer.core.instrument.simple.SimpleMeterRegistry;
@@ -17,7 +18,6 @@ import java.util.Map;
 import java.util.concurrent.BlockingQueue;
 import java.util.concurrent.LinkedBlockingQueue;
 import java.util.concurrent.TimeUnit;
-import org.flywaydb.core.Flyway;
 import org.jspecify.annotations.Nullable;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
@@ -39,15 +39,9 @@ class JobRunnerTest {
 
   @BeforeEach
   void createDatabase(@TempDir Path folder) {
-    var source =
-        new DriverManagerDataSource(
-            "jdbc:sqlite:" + folder.resolve("jobs.db") + "?foreign_keys=true");
-    Flyway.configure()
-        .dataSource(source)
-        .placeholders(
-            Map.of("blob", "BLOB", "millis", "CAST(unixepoch('subsec') * 1000 AS INTEGER)"))
-        .load()
-        .migrate();
+    String url = "jdbc:sqlite:" + folder.resolve("jobs.db") + "?foreign_keys=true";
+    Schema.migrate(url, "", "", "latest");
+    var source = new DriverManagerDataSource(url);
     database = JdbcClient.create(source);
     store =
         new JobStore(

@@ -2,6 +2,7 @@ package dev.semanticid.service;
 
 import com.zaxxer.hikari.HikariDataSource;
 import java.nio.file.Path;
+import javax.sql.DataSource;
 import org.springframework.jdbc.core.simple.JdbcClient;
 import org.springframework.jdbc.support.JdbcTransactionManager;
 import org.springframework.transaction.support.TransactionTemplate;
@@ -24,6 +25,11 @@ public final class OneConnection implements AutoCloseable {
     pool.setJdbcUrl(url);
     pool.setMaximumPoolSize(1);
     pool.setConnectionTimeout(500);
+  }
+
+  /** The pool of one connection. */
+  public DataSource dataSource() {
+    return pool;
   }
 
   /** Statements on the one connection. */

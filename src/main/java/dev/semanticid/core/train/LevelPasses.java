@@ -1,7 +1,6 @@
 package dev.semanticid.core.train;
 
 import dev.semanticid.core.compute.WorkerPool;
-import dev.semanticid.core.encode.loop.RowCodes;
 import dev.semanticid.core.search.CertifiedSearch;
 import dev.semanticid.core.vector.VectorSource;
 import java.io.IOException;

@@ -7,7 +7,6 @@ import dev.semanticid.core.compute.ComputeBackend;
 import dev.semanticid.core.compute.RandomStream;
 import dev.semanticid.core.compute.RandomStream.Purpose;
 import dev.semanticid.core.compute.WorkerPool;
-import dev.semanticid.core.encode.loop.RowCodes;
 import dev.semanticid.core.search.CertifiedSearch;
 import dev.semanticid.core.search.Screening;
 import dev.semanticid.core.train.IterationStats.Phase;

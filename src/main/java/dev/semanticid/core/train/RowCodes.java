@@ -1,13 +1,13 @@
-package dev.semanticid.core.encode.loop;
+package dev.semanticid.core.train;
 
 /** A level's code of every row, in as few bytes as its width allows. */
-public final class RowCodes {
+final class RowCodes {
 
   private final byte[] bytes;
   private final char[] chars;
   private final int[] ints;
 
-  public RowCodes(long rows, int width) {
+  RowCodes(long rows, int width) {
     int n = Math.toIntExact(rows);
     bytes = new byte[width <= 1 << Byte.SIZE ? n : 0];
     chars = new char[width > 1 << Byte.SIZE && width <= 1 << Character.SIZE ? n : 0];
@@ -15,12 +15,12 @@ public final class RowCodes {
   }
 
   /** Bytes that a row's code takes. */
-  public static int bytesPerRow(int width) {
+  static int bytesPerRow(int width) {
     return width <= 1 << Byte.SIZE ? 1 : width <= 1 << Character.SIZE ? 2 : 4;
   }
 
   /** Takes the codes of some rows from the beginning of an array. */
-  public void put(long first, int[] codes, int count) {
+  void put(long first, int[] codes, int count) {
     int begin = (int) first;
     for (int i = 0; i < count; i++) {
       if (bytes.length > 0) {
@@ -34,7 +34,7 @@ public final class RowCodes {
   }
 
   /** Gives the codes of some rows to the beginning of an array. */
-  public void get(long first, int[] codes, int count) {
+  void get(long first, int[] codes, int count) {
     int begin = (int) first;
     for (int i = 0; i < count; i++) {
       codes[i] =

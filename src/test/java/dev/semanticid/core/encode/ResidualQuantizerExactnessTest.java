@@ -27,7 +27,7 @@ import org.junit.jupiter.params.provider.MethodSource;
  * rows.
  */
 @TestInstance(Lifecycle.PER_CLASS)
-public class ResidualQuantizerExactnessTest {
+class ResidualQuantizerExactnessTest {
 
   private final List<ComputeBackend> backends = TestBackends.start();
   private final List<ComputeBackend> screening = TestBackends.startScreening(2, 6, 30, 126, 254);
@@ -35,7 +35,7 @@ public class ResidualQuantizerExactnessTest {
   private int turn;
 
   /** One codebook shape; all widths and dimensions are meant to be awkward for something. */
-  public record Shape(
+  record Shape(
       int dimension,
       List<Integer> widths,
       boolean normalize,

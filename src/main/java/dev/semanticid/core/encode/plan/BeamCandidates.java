@@ -10,7 +10,7 @@ import java.util.Arrays;
  * whoever's lower bound is above the {@code keep}-th least upper bound is not. Working memory of
  * one thread; grows as needed.
  */
-public final class BeamCandidates {
+final class BeamCandidates {
 
   private int[] paths = new int[64];
   private int[] centroids = new int[64];
@@ -25,12 +25,12 @@ public final class BeamCandidates {
   /**
    * @param most of {@link #begin}
    */
-  public BeamCandidates(int most) {
+  BeamCandidates(int most) {
     this.uppers = new double[most];
   }
 
   /** Forgets all; from now on the best {@code keep} are looked for. */
-  public void begin(int keep) {
+  void begin(int keep) {
     this.keep = keep;
     this.count = 0;
     Arrays.fill(uppers, 0, keep, Double.POSITIVE_INFINITY);
@@ -47,8 +47,7 @@ public final class BeamCandidates {
    * @param error of the score, besides that of s
    * @return false if the scores cannot tell
    */
-  public boolean add(
-      int path, ScoreBounds bounds, int width, double scale, double base, double error) {
+  boolean add(int path, ScoreBounds bounds, int width, double scale, double base, double error) {
     Scores scores = bounds.scores();
     if (!scores.findBlockMinima(width) || !(error < Double.POSITIVE_INFINITY)) {
       return false;
@@ -102,7 +101,7 @@ public final class BeamCandidates {
   }
 
   /** Leaves out who is above the limit; tells how many are left. */
-  public int narrow() {
+  int narrow() {
     double limit = uppers[keep - 1];
     int left = 0;
     for (int i = 0; i < count; i++) {
@@ -117,12 +116,12 @@ public final class BeamCandidates {
   }
 
   /** Forgets the upper bounds, before better bounds of all candidates. */
-  public void beginAgain() {
+  void beginAgain() {
     Arrays.fill(uppers, 0, keep, Double.POSITIVE_INFINITY);
   }
 
   /** Better bounds of the i-th candidate. */
-  public void set(int i, double lower, double upper) {
+  void set(int i, double lower, double upper) {
     lowers[i] = lower;
     if (upper < uppers[keep - 1]) {
       offer(upper);
@@ -130,22 +129,22 @@ public final class BeamCandidates {
   }
 
   /** How many candidates there are. */
-  public int count() {
+  int count() {
     return count;
   }
 
   /** Which partial code the i-th candidate extends; ascending. */
-  public int path(int i) {
+  int path(int i) {
     return paths[i];
   }
 
   /** By which centroid; ascending for each partial code. */
-  public int centroid(int i) {
+  int centroid(int i) {
     return centroids[i];
   }
 
   /** Leaves only the kept ones of exact scores. */
-  public void keepOnly(BeamPaths best) {
+  void keepOnly(BeamPaths best) {
     count = best.finish();
     for (int i = 0; i < count; i++) {
       paths[i] = best.path(i);

@@ -16,7 +16,7 @@ import java.util.List;
  * computes it is {@code P²·(‖u‖² + 2·s[k])} within {@code P²·(2E + 2τ·‖u‖² + 8u·(‖u‖ + M)² +
  * 16u·(‖u‖² + ‖u‖·M + M²))}. Working memory of one thread.
  */
-public final class ResidualBeam implements EncodingPlan.Worker {
+final class ResidualBeam implements EncodingPlan.Worker {
 
   private static final double ROUNDOFF = Centroids.ROUNDOFF;
 
@@ -34,7 +34,7 @@ public final class ResidualBeam implements EncodingPlan.Worker {
   private Paths paths;
   private Paths next;
 
-  public ResidualBeam(Codebook codebook, List<CertifiedSearch> searches) {
+  ResidualBeam(Codebook codebook, List<CertifiedSearch> searches) {
     this.codebook = codebook;
     this.searches = searches;
     this.d = codebook.dimension();
